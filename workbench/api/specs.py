@@ -1,0 +1,143 @@
+"""Records that a plugin's register hooks return.
+
+A record is small and frozen and names heavy code as `"package.module:attribute"` (`target`). The code is imported only
+in the process that runs it, never when plugins are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Needs(StrEnum):
+    """What a health rule must be given."""
+
+    MANIFEST = "manifest"
+    TEXT = "text"
+    AUDIO = "audio"
+    PHONEMES = "phonemes"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhonemizerSpec:
+    """A phonemizer backend. `target` is called as `target(settings)` and returns a `Phonemizer`."""
+
+    name: str
+    target: str
+    languages: frozenset[str]
+    """BCP 47 language tags that it speaks; `{"*"}` for any."""
+    summary: str = ""
+    preference: int = 0
+    """Among backends that are available and speak the language, the highest is chosen when the user names none."""
+    available: Callable[[], str] | None = None
+    """Returns an empty string, or the one-line reason why it can't be used here. Must be light."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NormalizerSpec:
+    """A text normaliser. `target` is called as `target(settings)` and returns a `Normalizer`."""
+
+    name: str
+    target: str
+    languages: frozenset[str]
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealthRuleSpec:
+    """A dataset rule. `target` is called as `target(dataset: DatasetFacts)` and returns a `HealthRule`."""
+
+    name: str
+    """Stable dotted name; findings carry it."""
+    target: str
+    needs: frozenset[Needs]
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LauncherSpec:
+    """A way to start a trainer. `target` is called as `target(settings)` and returns a `Launcher`."""
+
+    name: str
+    target: str
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallbackSpec:
+    """A training callback; the object lives in the trainer. `target` is called as `target(settings)`."""
+
+    name: str
+    target: str
+    ranks: str = "zero"
+    """`zero` or `all`."""
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExporterSpec:
+    """A voice format. `target` is called as `target(settings)` in the `torch` worker and returns an `Exporter`."""
+
+    name: str
+    target: str
+    suffix: str
+    """File name suffix of the main file, for instance `.onnx`."""
+    verifier: str = ""
+    """Called as `verifier(settings)`, returns a `Verifier`; an export that it rejects is not called exported."""
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlayerSpec:
+    """A way to make a WAV heard. `target` is called as `target(settings)` and returns a `Player`."""
+
+    name: str
+    target: str
+    preference: int = 0
+    """The highest available one plays when the user names none."""
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DoctorCheckSpec:
+    """A check of the machine. `target` is called as `target()` and returns an iterable of `Finding`."""
+
+    name: str
+    target: str
+    pool: str = ""
+    """Worker pool it must run in (`torch`, `audio`, `text`) because it imports heavy code; empty: anywhere."""
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaneSpec:
+    """A pane of the terminal workbench. `target` is a `textual.widget.Widget` class without arguments."""
+
+    name: str
+    title: str
+    target: str
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFacts:
+    """A run as event hooks see it."""
+
+    id: str
+    folder: Path
+    workspace: Path
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportResult:
+    """What an export wrote."""
+
+    checkpoint: Path
+    files: tuple[Path, ...]
+    largest_difference: float
+    """Largest absolute difference between checkpoint and exported voice on the same noise, full scale = 1."""
+    accepted: bool
