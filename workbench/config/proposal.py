@@ -1,0 +1,172 @@
+"""Look at a folder of recordings and propose a workspace for it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.config.headers import AUDIO_SUFFIXES, sample_rate
+from workbench.config.settings import AudioSettings, DatasetSettings, VoiceSettings
+from workbench.config.workspace import WORKSPACE_FILE, Workspace
+
+_ROWS_LOOKED_AT = 200
+_RECORDINGS_LOOKED_AT = 50
+_AUDIO_FOLDERS = ("wavs", "wav", "audio", "recordings", "clips", ".")
+
+# Letters that only one language of the many that share a script writes often, then the script's commonest language.
+_TELLTALE = (
+    ("іїєґ", "uk"), ("ў", "be"), ("ђћџљњ", "sr"), ("қғңұө", "kk"), ("äöüß", "de"), ("ñ¿¡", "es"), ("ąęłśż", "pl"),
+    ("řěů", "cs"), ("ışğ", "tr"), ("ãõ", "pt"), ("çêèœ", "fr"), ("åø", "nb"), ("őű", "hu"),
+)  # fmt: skip
+_SCRIPTS = (
+    ("\u0400", "\u04ff", "ru"), ("\u0370", "\u03ff", "el"), ("\u0590", "\u05ff", "he"), ("\u0600", "\u06ff", "ar"),
+    ("\u0530", "\u058f", "hy"), ("\u10a0", "\u10ff", "ka"), ("\u0900", "\u097f", "hi"), ("\uac00", "\ud7af", "ko"),
+    ("\u3040", "\u30ff", "ja"), ("\u4e00", "\u9fff", "zh"), ("a", "z", "en"),
+)  # fmt: skip
+
+
+class Proposal(NamedTuple):
+    """A workspace that fits a folder, or why there is none."""
+
+    workspace: Workspace | None
+    reason: str
+    """One line: what was found and guessed, or what is missing."""
+
+
+def propose_workspace(folder: Path) -> Proposal:
+    """Propose a workspace for `folder` from the table of texts and the recordings that lie there. Writes nothing."""
+    root = Path(folder).absolute()
+    if not root.is_dir():
+        return Proposal(None, f"{folder}: there is no such folder")
+    tables = _tables(root)
+    if not tables:
+        return Proposal(
+            None,
+            f"{folder}: no metadata.csv here (a table with one recording a line: file|text); "
+            "start workbench in the folder of a dataset",
+        )
+    for table in tables:
+        rows, delimiter = _rows(table)
+        audio = _audio_folder(root, table, rows)
+        if rows and audio is not None:
+            return _proposal(root, table, audio, rows, delimiter)
+    return Proposal(
+        None,
+        f"{folder}: {tables[0].name} is here, but none of the recordings that it names; "
+        "put them into a folder wavs/ beside it",
+    )
+
+
+def _proposal(root: Path, table: Path, audio: Path, rows: Sequence[Sequence[str]], delimiter: str) -> Proposal:
+    recordings = itertools.islice(_recordings(audio), _RECORDINGS_LOOKED_AT)
+    rates = Counter(rate for rate in map(sample_rate, recordings) if rate is not None)
+    found_rate = rates.most_common(1)[0][0] if rates else None
+    voice_rate = 16_000 if found_rate is not None and found_rate < 22_050 else 22_050
+    language = _language(row[-1] for row in rows)
+    multi_speaker = _has_speakers(rows)
+    workspace = Workspace(
+        file=root / WORKSPACE_FILE,
+        root=root,
+        voice=VoiceSettings(
+            name=re.sub(r"\W+", "_", root.name).strip("_") or "voice",
+            language=language,
+            quality="low" if voice_rate == 16_000 else "medium",
+        ),
+        dataset=DatasetSettings(
+            metadata=str(table.relative_to(root)),
+            audio=str(audio.relative_to(root)),
+            delimiter=delimiter,
+            multi_speaker=multi_speaker,
+        ),
+        audio=AudioSettings(sample_rate=voice_rate),
+    )
+    at = f", recorded at {found_rate} Hz" if found_rate else ""
+    speakers = ", several speakers" if multi_speaker else ""
+    return Proposal(
+        workspace,
+        f"{workspace.dataset.metadata} and recordings in {workspace.dataset.audio}/{at}; "
+        f"language '{language}' guessed from the letters{speakers}",
+    )
+
+
+def _tables(root: Path) -> list[Path]:
+    """Tables that may be the metadata, the likeliest first."""
+    exact = [root / "metadata.csv"]
+    named = sorted(root.glob("metadata*.csv"))
+    deeper = sorted(root.glob("*/metadata*.csv"))
+    others = sorted(path for path in root.glob("*.csv"))
+    unique = dict.fromkeys(path for path in (*exact, *named, *deeper, *others) if path.is_file())
+    return list(unique)
+
+
+def _rows(table: Path) -> tuple[list[list[str]], str]:
+    """The first rows and the delimiter that splits most of them; no rows when the file is no such table."""
+    try:
+        with table.open(encoding="utf-8-sig", errors="replace") as stream:
+            lines = [line.rstrip("\r\n") for line in itertools.islice(stream, _ROWS_LOOKED_AT) if line.strip()]
+    except OSError:
+        return [], "|"
+    counts = {delimiter: sum(delimiter in line for line in lines) for delimiter in ("|", "\t", ";", ",")}
+    # A comma is in most texts: the others win when they split at least as many lines.
+    delimiter = max(counts, key=lambda key: counts[key])
+    return [line.split(delimiter) for line in lines if delimiter in line], delimiter
+
+
+def _audio_folder(root: Path, table: Path, rows: Sequence[Sequence[str]]) -> Path | None:
+    """The folder in which most of the recordings lie that the table names."""
+    places = dict.fromkeys(base / name for base in (table.parent, root) for name in _AUDIO_FOLDERS)
+    best, best_count = None, 0
+    for place in places:
+        if not place.is_dir():
+            continue
+        count = sum(_exists(place, row[0]) for row in rows[:20])
+        if count > best_count:
+            best, best_count = place, count
+    return best
+
+
+def _exists(folder: Path, name: str) -> bool:
+    if not name or "\0" in name:
+        return False
+    try:
+        return any((folder / f"{name}{suffix}").is_file() for suffix in ("", *AUDIO_SUFFIXES))
+    except OSError:  # a transcript in the first column can be longer than a file name may be
+        return False
+
+
+def _recordings(folder: Path) -> Iterable[Path]:
+    return (path for path in sorted(folder.iterdir()) if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+
+
+def _has_speakers(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the second of three columns holds few short names instead of texts."""
+    middle = [row[1] for row in rows if len(row) == 3]
+    if len(middle) < len(rows) or len(rows) < 4:
+        return False
+    return len(set(middle)) <= len(rows) // 2 and all(len(name) <= 40 and " " not in name.strip() for name in middle)
+
+
+def _language(texts: Iterable[str]) -> str:
+    letters = Counter(letter for text in texts for letter in text.lower() if letter.isalpha())
+    if not letters:
+        return "en"
+    total = letters.total()
+    shares = {
+        language: sum(count for letter, count in letters.items() if first <= letter <= last) / total
+        for first, last, language in _SCRIPTS
+    }
+    language = max(shares, key=lambda key: shares[key])
+    if language not in ("ru", "en"):
+        return language
+    family = "cyrillic" if language == "ru" else "latin"
+    scores = {
+        candidate: sum(letters[letter] for letter in telltale)
+        for telltale, candidate in _TELLTALE
+        if ("\u0400" <= telltale[0] <= "\u04ff") == (family == "cyrillic")
+    }
+    best = max(scores, key=lambda key: scores[key])
+    return best if scores[best] / total > 0.005 else language

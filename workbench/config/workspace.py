@@ -1,0 +1,88 @@
+"""A workspace: the folder and the settings that one voice is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from workbench.config.settings import (
+    AudioSettings,
+    DatasetSettings,
+    PathSettings,
+    TextSettings,
+    TrainingSettings,
+    VoiceSettings,
+)
+
+WORKSPACE_FILE = "workbench.toml"
+
+TABLES: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "voice": VoiceSettings,
+        "dataset": DatasetSettings,
+        "text": TextSettings,
+        "audio": AudioSettings,
+        "training": TrainingSettings,
+        "paths": PathSettings,
+    }
+)
+"""Tables of the workspace file in the order in which they are written; `[plugins]` is the seventh."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """Everything that `workbench.toml` says, with its place on disk."""
+
+    file: Path
+    """Absolute path of the workspace file; it need not exist yet."""
+    root: Path
+    """Absolute folder that relative paths of the settings start from."""
+    voice: VoiceSettings
+    dataset: DatasetSettings = field(default_factory=DatasetSettings)
+    text: TextSettings = field(default_factory=TextSettings)
+    audio: AudioSettings = field(default_factory=AudioSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    paths: PathSettings = field(default_factory=PathSettings)
+    plugins: Mapping[str, Any] = field(default_factory=dict)
+    """`[plugins]` as it stands in the file: `disabled`, and one table a plugin."""
+
+    @property
+    def metadata(self) -> Path:
+        """The table of recordings and texts."""
+        return self._absolute(self.dataset.metadata)
+
+    @property
+    def audio_folder(self) -> Path:
+        """The folder of the recordings."""
+        return self._absolute(self.dataset.audio)
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the training runs."""
+        return self._absolute(self.paths.runs)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of the prepared audio and phonemes."""
+        return self._absolute(self.paths.cache)
+
+    @property
+    def voices(self) -> Path:
+        """The folder of the exported voices."""
+        return self._absolute(self.paths.voices)
+
+    @property
+    def disabled_plugins(self) -> tuple[str, ...]:
+        """Names of plugins that must not be imported."""
+        return tuple(self.plugins.get("disabled", ()))
+
+    def plugin_settings(self, plugin: str) -> Mapping[str, Any]:
+        """The table `[plugins.<plugin>]`; empty when there is none."""
+        table = self.plugins.get(plugin, {})
+        return table if isinstance(table, Mapping) else {}
+
+    def _absolute(self, path: str) -> Path:
+        return self.root / Path(path).expanduser()
