@@ -10,45 +10,50 @@
 #include <cstdint>
 #include <limits>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace vits {
 
 // Scratch memory of one thread; kept between items so that a batch allocates once a thread.
 struct AlignScratch {
-    std::vector<float> row;               // best cumulative score that ends at (this frame, phoneme)
+    std::vector<float> before, now;       // best cumulative score that ends at (the frame before / this frame, phoneme)
     std::vector<std::uint8_t> advanced;   // [frame * phonemes + phoneme]: came from the phoneme before?
 };
 
 // Align one utterance of `frames` x `phonemes`, 1 <= phonemes <= frames (the caller checks).
 //
 // Writes the phoneme of every frame to `phoneme_of_frame` and the number of frames of every phoneme to `durations`.
-// Ties stay on the same phoneme. NaN and infinite scores give some valid path: only comparisons depend on them.
+// Ties stay on the same phoneme. NaN and infinite scores give some valid path: the band alone keeps it in bounds.
 inline void align_one(const float *score, std::size_t stride, std::size_t frames, std::size_t phonemes,
                       std::int32_t *phoneme_of_frame, std::int32_t *durations, AlignScratch &scratch) {
     constexpr float kImpossible = -std::numeric_limits<float>::infinity();
-    scratch.row.assign(phonemes, kImpossible);
+    scratch.before.assign(phonemes, kImpossible);
+    scratch.now.assign(phonemes, kImpossible);
     scratch.advanced.resize(frames * phonemes);
-    float *row = scratch.row.data();
+    scratch.now[0] = score[0];
 
-    for (std::size_t frame = 0; frame < frames; ++frame) {
+    for (std::size_t frame = 1; frame < frames; ++frame) {
+        std::swap(scratch.before, scratch.now);
+        const float *before = scratch.before.data();
+        float *now = scratch.now.data();
         const float *score_row = score + frame * stride;
         std::uint8_t *advanced = scratch.advanced.data() + frame * phonemes;
         // A cell is reachable from the start (phoneme <= frame) and can still reach the end.
         const std::size_t left = frames - frame;  // frames from here on, this one included
         const std::size_t first = phonemes > left ? phonemes - left : 0;
         const std::size_t last = std::min(phonemes - 1, frame);
-        // Right to left, so that row[phoneme - 1] still belongs to the frame before.
-        for (std::size_t phoneme = last + 1; phoneme-- > std::max<std::size_t>(first, 1);) {
-            const float stay = phoneme == frame ? kImpossible : row[phoneme];
-            const float advance = row[phoneme - 1];
-            const bool from_before = phoneme == frame || stay < advance;
+        if (first == 0) now[0] = before[0] + score_row[0];
+        // No branch and no dependence from one phoneme to the next: the compiler makes vector code of it.
+        for (std::size_t phoneme = std::max<std::size_t>(first, 1); phoneme <= last; ++phoneme) {
+            const float stay = before[phoneme], advance = before[phoneme - 1];
+            const bool from_before = stay < advance;
             advanced[phoneme] = from_before;
-            row[phoneme] = (from_before ? advance : stay) + score_row[phoneme];
+            now[phoneme] = (from_before ? advance : stay) + score_row[phoneme];
         }
-        if (first == 0) {
-            advanced[0] = 0;
-            row[0] = (frame == 0 ? 0.0f : row[0]) + score_row[0];
+        if (last == frame) {  // the diagonal can only be reached from before it, whatever the scores are
+            advanced[frame] = 1;
+            now[frame] = before[frame - 1] + score_row[frame];
         }
     }
 
