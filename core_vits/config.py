@@ -54,9 +54,7 @@ class AudioConfig:
     """Highest frequency of the mel bands, Hz; None = half the sample rate."""
 
     def __post_init__(self) -> None:
-        _require_positive(
-            self, "sample_rate", "filter_length", "hop_length", "win_length", "mel_channels"
-        )
+        _require_positive(self, "sample_rate", "filter_length", "hop_length", "win_length", "mel_channels")
         if self.win_length > self.filter_length:
             raise ConfigError(
                 f"win_length is {self.win_length}, longer than filter_length {self.filter_length}. "
@@ -96,9 +94,7 @@ class LossWeights:
     def __post_init__(self) -> None:
         for name in ("mel", "kl"):
             if getattr(self, name) < 0:
-                raise ConfigError(
-                    f"the weight of the {name} loss is {getattr(self, name)}. Set 0 or more."
-                )
+                raise ConfigError(f"the weight of the {name} loss is {getattr(self, name)}. Set 0 or more.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,20 +163,14 @@ class ModelConfig:
                 f"Make hidden_channels a multiple of {self.n_heads}."
             )
         if self.inter_channels % 2:
-            raise ConfigError(
-                f"inter_channels is {self.inter_channels}; the flow splits it in halves. Make it even."
-            )
+            raise ConfigError(f"inter_channels is {self.inter_channels}; the flow splits it in halves. Make it even.")
         if self.kernel_size % 2 == 0:
             raise ConfigError(f"kernel_size is {self.kernel_size}. Use an odd one.")
         if not 0.0 <= self.p_dropout < 1.0:
-            raise ConfigError(
-                f"p_dropout is {self.p_dropout}. Set a value from 0 to below 1, usually 0.1."
-            )
+            raise ConfigError(f"p_dropout is {self.p_dropout}. Set a value from 0 to below 1, usually 0.1.")
         divisor = self.discriminator_width_divisor
         if divisor not in (1, 2, 4, 8, 16, 32):
-            raise ConfigError(
-                f"discriminator_width_divisor is {divisor}. Use 1, 2, 4, 8, 16 or 32."
-            )
+            raise ConfigError(f"discriminator_width_divisor is {divisor}. Use 1, 2, 4, 8, 16 or 32.")
 
     def _check_decoder(self) -> None:
         if self.resblock not in ("1", "2"):
@@ -196,9 +186,7 @@ class ModelConfig:
                 "Give one tuple of dilations per kernel."
             )
         if any(kernel % 2 == 0 for kernel in self.resblock_kernel_sizes):
-            raise ConfigError(
-                f"resblock_kernel_sizes {self.resblock_kernel_sizes} has an even size. Use odd ones."
-            )
+            raise ConfigError(f"resblock_kernel_sizes {self.resblock_kernel_sizes} has an even size. Use odd ones.")
         rates, sizes = self.upsample_rates, self.upsample_kernel_sizes
         if len(rates) != len(sizes):
             raise ConfigError(
@@ -226,8 +214,7 @@ class ModelConfig:
         hop = self.audio.hop_length
         if self.segment_size < hop or self.segment_size % hop:
             raise ConfigError(
-                f"segment_size {self.segment_size} is not a multiple of hop_length {hop}. "
-                f"Set for instance {32 * hop}."
+                f"segment_size {self.segment_size} is not a multiple of hop_length {hop}. Set for instance {32 * hop}."
             )
         # Reflection needs more signal than padding; a shorter segment would fail in the first step.
         padding = (self.audio.filter_length - hop) // 2
@@ -247,9 +234,7 @@ _SIXTEEN_KHZ = AudioConfig(sample_rate=16_000)
 
 PRESETS: Mapping[str, ModelConfig] = MappingProxyType(
     {
-        "x-low": ModelConfig(
-            audio=_SIXTEEN_KHZ, hidden_channels=96, inter_channels=96, filter_channels=384
-        ),
+        "x-low": ModelConfig(audio=_SIXTEEN_KHZ, hidden_channels=96, inter_channels=96, filter_channels=384),
         "low": ModelConfig(audio=_SIXTEEN_KHZ),
         "medium": ModelConfig(),
         "high": ModelConfig(
@@ -340,9 +325,7 @@ def _as_tuples(name: str, value: object) -> object:
         try:
             value = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            raise ConfigError(
-                f"{name} is {value!r}, which is no sequence. Write it like '(8,8,4)'."
-            ) from None
+            raise ConfigError(f"{name} is {value!r}, which is no sequence. Write it like '(8,8,4)'.") from None
     if isinstance(value, (list, tuple)):
         return tuple(_as_tuples(name, item) for item in value)
     return value

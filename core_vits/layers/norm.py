@@ -19,7 +19,5 @@ class ChannelNorm(nn.Module):
     def forward(self, x_BDX: Tensor) -> Tensor:
         """[B, D, X] -> [B, D, X]."""
         x_BXD = x_BDX.transpose(1, 2)
-        normal = functional.layer_norm(
-            x_BXD, self.gamma.shape, self.gamma, self.beta, self.epsilon
-        )
+        normal = functional.layer_norm(x_BXD, self.gamma.shape, self.gamma, self.beta, self.epsilon)
         return normal.transpose(1, 2)

@@ -37,7 +37,9 @@ def slice_starts(lengths_B: Tensor, uniform_B: Tensor, length: int) -> Tensor:
         int64 [B]; 0 for utterances shorter than the window.
     """
     choices_B = (lengths_B - length + 1).clamp_min(1)
-    return (uniform_B * choices_B).to(torch.int64)
+    starts_B = (uniform_B * choices_B).to(torch.int64)
+    # float32 rounds draws just below 1 up to the next window, which is not there.
+    return torch.minimum(starts_B, choices_B - 1)
 
 
 def slice_segments(x_BCX: Tensor, starts_B: Tensor, length: int) -> Tensor:

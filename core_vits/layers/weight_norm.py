@@ -73,9 +73,7 @@ class WeightNormConv1d(_WeightNormConv):
         self.groups = groups
 
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        return functional.conv1d(
-            x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return functional.conv1d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class WeightNormConv2d(_WeightNormConv):
@@ -101,9 +99,7 @@ class WeightNormConv2d(_WeightNormConv):
 class WeightNormConvTranspose1d(_WeightNormConv):
     """Transposed 1-D convolution [B, in, X] -> [B, out, X * stride] with one length per *input* channel."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int, padding: int
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int, padding: int) -> None:
         super().__init__((in_channels, out_channels, kernel_size), out_channels)
         self.stride = stride
         self.padding = padding

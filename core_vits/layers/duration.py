@@ -1,0 +1,262 @@
+"""Duration predictors: how many frames each phoneme lasts.
+
+`StochasticDurationPredictor` is the flow-based one of VITS (Kim et al. 2021, sec. 2.2.2), `DurationPredictor` the
+plain convolutional one of Glow-TTS. Both see the text's hidden state without sending gradients into it.
+
+Legend: B utterances, D channels, T phonemes, K spline bins, G speaker embedding channels. Durations are frames.
+"""
+
+from __future__ import annotations
+
+from math import log, pi, sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core_vits.layers.flow import ChannelFlip, zero_convolution
+from core_vits.layers.norm import ChannelNorm
+from core_vits.layers.spline import rational_quadratic_spline
+
+KERNEL = 3
+STACK_LAYERS = 3
+COUPLINGS = 4
+SPLINE_BINS = 10
+SPLINE_BOUND = 5.0
+DROPOUT = 0.5
+PLAIN_WIDTH = 256
+SHORTEST = 1e-5
+"""Frames; the floor under the logarithm of a duration."""
+
+
+class DepthwiseStack(nn.Module):
+    """Dilated depth-wise and 1x1 convolutions with residual connections."""
+
+    def __init__(self, channels: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(dropout)
+        self.convs_sep = nn.ModuleList()
+        for layer in range(STACK_LAYERS):
+            dilation = KERNEL**layer
+            self.convs_sep.append(
+                nn.Conv1d(
+                    channels, channels, KERNEL, groups=channels, dilation=dilation,
+                    padding=dilation * (KERNEL - 1) // 2,
+                )
+            )  # fmt: skip
+        self.convs_1x1 = nn.ModuleList(nn.Conv1d(channels, channels, 1) for _ in range(STACK_LAYERS))
+        self.norms_1 = nn.ModuleList(ChannelNorm(channels) for _ in range(STACK_LAYERS))
+        self.norms_2 = nn.ModuleList(ChannelNorm(channels) for _ in range(STACK_LAYERS))
+
+    def forward(self, x_BDT: Tensor, mask_B1T: Tensor) -> Tensor:
+        """[B, D, T] -> [B, D, T], zero in the padding."""
+        for separate, norm_1, mix, norm_2 in zip(
+            self.convs_sep, self.norms_1, self.convs_1x1, self.norms_2, strict=True
+        ):
+            hidden = functional.gelu(norm_1(separate(x_BDT * mask_B1T)))
+            hidden = functional.gelu(norm_2(mix(hidden)))
+            x_BDT = x_BDT + self.drop(hidden)
+        return x_BDT * mask_B1T
+
+
+class ElementwiseAffine(nn.Module):
+    """Learned shift `m` and log scale `logs` of each of the two channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.m = nn.Parameter(torch.zeros(2, 1))
+        self.logs = nn.Parameter(torch.zeros(2, 1))
+
+    def forward(self, z_B2T: Tensor, mask_B1T: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        """The transformed [B, 2, T] and the log determinant [B]."""
+        log_determinant_B = (self.logs * mask_B1T).sum((1, 2))
+        return (self.m + self.logs.exp() * z_B2T) * mask_B1T, log_determinant_B
+
+    def inverse(self, z_B2T: Tensor, mask_B1T: Tensor, _: Tensor) -> Tensor:
+        """Undo `forward`."""
+        return (z_B2T - self.m) * (-self.logs).exp() * mask_B1T
+
+
+class SplineCoupling(nn.Module):
+    """Move the second channel by a spline whose knots depend on the first channel and the text."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pre = nn.Conv1d(1, channels, 1)
+        self.convs = DepthwiseStack(channels)
+        # Starts as (nearly) the identity.
+        self.proj = zero_convolution(channels, 3 * SPLINE_BINS - 1)
+        self.logit_scale = 1.0 / sqrt(channels)
+
+    def _spline(self, z_B2T: Tensor, mask_B1T: Tensor, context_BDT: Tensor, *, reverse: bool) -> tuple[Tensor, Tensor]:
+        first, second = z_B2T.chunk(2, dim=1)
+        hidden = self.convs(self.pre(first) + context_BDT, mask_B1T)
+        knots = (self.proj(hidden) * mask_B1T).transpose(1, 2).unsqueeze(1)  # [B, 1, T, 3K - 1]
+        widths, heights, slopes = knots.split((SPLINE_BINS, SPLINE_BINS, SPLINE_BINS - 1), dim=-1)
+        moved, log_slope = rational_quadratic_spline(
+            second,
+            widths * self.logit_scale,
+            heights * self.logit_scale,
+            slopes,
+            bound=SPLINE_BOUND,
+            reverse=reverse,
+        )
+        return torch.cat((first, moved), dim=1) * mask_B1T, log_slope
+
+    def forward(self, z_B2T: Tensor, mask_B1T: Tensor, context_BDT: Tensor) -> tuple[Tensor, Tensor]:
+        """The transformed [B, 2, T] and the log determinant [B]."""
+        z_B2T, log_slope = self._spline(z_B2T, mask_B1T, context_BDT, reverse=False)
+        return z_B2T, (log_slope * mask_B1T).sum((1, 2))
+
+    def inverse(self, z_B2T: Tensor, mask_B1T: Tensor, context_BDT: Tensor) -> Tensor:
+        """Undo `forward`."""
+        return self._spline(z_B2T, mask_B1T, context_BDT, reverse=True)[0]
+
+
+def _flow_steps(channels: int) -> nn.ModuleList:
+    """One affine step, then couplings with a channel flip after each; flips count in the checkpoint's numbering."""
+    steps = nn.ModuleList([ElementwiseAffine()])
+    for _ in range(COUPLINGS):
+        steps.append(SplineCoupling(channels))
+        steps.append(ChannelFlip())
+    return steps
+
+
+def _run_flow(steps: nn.ModuleList, z_B2T: Tensor, mask_B1T: Tensor, context_BDT: Tensor) -> tuple[Tensor, Tensor]:
+    """The flow's output [B, 2, T] and its log determinant [B]."""
+    log_determinant_B = torch.zeros_like(z_B2T[:, 0, 0])
+    for step in steps:
+        if isinstance(step, ChannelFlip):
+            z_B2T = step(z_B2T)
+        else:
+            z_B2T, gained_B = step(z_B2T, mask_B1T, context_BDT)
+            log_determinant_B = log_determinant_B + gained_B
+    return z_B2T, log_determinant_B
+
+
+def _normal_negative_log_likelihood(z_B2T: Tensor, mask_B1T: Tensor) -> Tensor:
+    """Of a standard normal distribution, summed over channels and phonemes: [B]."""
+    return (0.5 * (log(2 * pi) + z_B2T.square()) * mask_B1T).sum((1, 2))
+
+
+class StochasticDurationPredictor(nn.Module):
+    """Variational flow over durations: likelihood in training, samples in inference."""
+
+    def __init__(self, channels: int, speaker_channels: int) -> None:
+        super().__init__()
+        # The order of registration is the order of the checkpoint.
+        self.flows = _flow_steps(channels)
+        self.post_pre = nn.Conv1d(1, channels, 1)
+        self.post_proj = nn.Conv1d(channels, channels, 1)
+        self.post_convs = DepthwiseStack(channels, DROPOUT)
+        self.post_flows = _flow_steps(channels)
+        self.pre = nn.Conv1d(channels, channels, 1)
+        self.proj = nn.Conv1d(channels, channels, 1)
+        self.convs = DepthwiseStack(channels, DROPOUT)
+        if speaker_channels:
+            self.cond = nn.Conv1d(speaker_channels, channels, 1)
+
+    def _context(self, hidden_BDT: Tensor, mask_B1T: Tensor, speaker_BG1: Tensor | None) -> Tensor:
+        context = self.pre(hidden_BDT.detach())
+        if speaker_BG1 is not None:
+            context = context + self.cond(speaker_BG1.detach())
+        out: Tensor = self.proj(self.convs(context, mask_B1T)) * mask_B1T
+        return out
+
+    def loss(
+        self,
+        hidden_BDT: Tensor,
+        mask_B1T: Tensor,
+        durations_B1T: Tensor,
+        speaker_BG1: Tensor | None,
+        noise_B2T: Tensor,
+    ) -> Tensor:
+        """Upper bound of the negative log likelihood of integer durations (eq. 7 of the paper).
+
+        Integers have no density, so a posterior flow draws u and v (`noise_B2T`): u in 0 … 1 is taken off each
+        duration, and v is a second channel for the flow to work with.
+
+        Returns:
+            [B], summed over phonemes.
+        """
+        context = self._context(hidden_BDT, mask_B1T, speaker_BG1)
+        seen = self.post_convs(self.post_pre(durations_B1T), mask_B1T)
+        seen = self.post_proj(seen) * mask_B1T
+        noise_B2T = noise_B2T * mask_B1T
+        drawn, posterior_gain_B = _run_flow(self.post_flows, noise_B2T, mask_B1T, context + seen)
+        raw_u, v = drawn.chunk(2, dim=1)
+        u = torch.sigmoid(raw_u) * mask_B1T
+        squash = functional.logsigmoid(raw_u) + functional.logsigmoid(-raw_u)
+        posterior_gain_B = posterior_gain_B + (squash * mask_B1T).sum((1, 2))
+        posterior_B = -_normal_negative_log_likelihood(noise_B2T, mask_B1T) - posterior_gain_B
+
+        log_rest = ((durations_B1T - u) * mask_B1T).clamp_min(SHORTEST).log() * mask_B1T
+        z, gain_B = _run_flow(self.flows, torch.cat((log_rest, v), dim=1), mask_B1T, context)
+        gain_B = gain_B - log_rest.sum((1, 2))
+        return _normal_negative_log_likelihood(z, mask_B1T) - gain_B + posterior_B
+
+    def log_durations(
+        self,
+        hidden_BDT: Tensor,
+        mask_B1T: Tensor,
+        speaker_BG1: Tensor | None,
+        noise_B2T: Tensor,
+    ) -> Tensor:
+        """Sample the logarithm of durations from scaled noise: [B, 1, T]."""
+        context = self._context(hidden_BDT, mask_B1T, speaker_BG1)
+        # The first coupling moves only the channel that is thrown away here, so it is skipped.
+        steps = [self.flows[0], *list(self.flows)[2:]]
+        z = noise_B2T
+        for step in reversed(steps):
+            if isinstance(step, ChannelFlip):
+                z = step(z)
+            elif isinstance(step, (ElementwiseAffine, SplineCoupling)):
+                z = step.inverse(z, mask_B1T, context)
+        return z[:, :1]
+
+
+class DurationPredictor(nn.Module):
+    """Two convolutions that predict the logarithm of each duration."""
+
+    def __init__(self, channels: int, speaker_channels: int) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(DROPOUT)
+        self.conv_1 = nn.Conv1d(channels, PLAIN_WIDTH, KERNEL, padding=KERNEL // 2)
+        self.norm_1 = ChannelNorm(PLAIN_WIDTH)
+        self.conv_2 = nn.Conv1d(PLAIN_WIDTH, PLAIN_WIDTH, KERNEL, padding=KERNEL // 2)
+        self.norm_2 = ChannelNorm(PLAIN_WIDTH)
+        self.proj = nn.Conv1d(PLAIN_WIDTH, 1, 1)
+        if speaker_channels:
+            self.cond = nn.Conv1d(speaker_channels, channels, 1)
+
+    def _predict(self, hidden_BDT: Tensor, mask_B1T: Tensor, speaker_BG1: Tensor | None) -> Tensor:
+        x = hidden_BDT.detach()
+        if speaker_BG1 is not None:
+            x = x + self.cond(speaker_BG1.detach())
+        x = self.drop(self.norm_1(self.conv_1(x * mask_B1T).relu()))
+        x = self.drop(self.norm_2(self.conv_2(x * mask_B1T).relu()))
+        out: Tensor = self.proj(x * mask_B1T) * mask_B1T
+        return out
+
+    def loss(
+        self,
+        hidden_BDT: Tensor,
+        mask_B1T: Tensor,
+        durations_B1T: Tensor,
+        speaker_BG1: Tensor | None,
+        noise_B2T: Tensor,
+    ) -> Tensor:
+        """Squared error of the logarithms, summed over phonemes: [B]. The noise is for the other predictor."""
+        target_B1T = (durations_B1T + 1e-6).log() * mask_B1T
+        predicted_B1T = self._predict(hidden_BDT, mask_B1T, speaker_BG1)
+        return (predicted_B1T - target_B1T).square().sum((1, 2))
+
+    def log_durations(
+        self,
+        hidden_BDT: Tensor,
+        mask_B1T: Tensor,
+        speaker_BG1: Tensor | None,
+        noise_B2T: Tensor,
+    ) -> Tensor:
+        """Predict the logarithm of durations: [B, 1, T]. The noise is for the other predictor."""
+        return self._predict(hidden_BDT, mask_B1T, speaker_BG1)
