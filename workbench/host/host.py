@@ -81,7 +81,7 @@ class Host:
                         item.warnings.append(f"its '{spec.name}' is left out: {owners[spec.name]} has the same name")
                         specs.remove(spec)
                     else:
-                        entry = Registered[Spec](plugin=item.candidate.name, spec=spec)
+                        entry: Registered[Spec] = Registered(plugin=item.candidate.name, spec=spec)
                         self._specs.setdefault(hook, []).append(entry)
 
     # --- what there is ---
@@ -262,7 +262,7 @@ class Host:
                 implementation.function(**wanted)
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
                 if may_refuse and isinstance(error, Refuse):
                     reason = _one_line(error) or "no reason given"
                     raise RunError(f"plugin {plugin} refuses the run: {reason}") from None
