@@ -149,8 +149,8 @@ class Host:
                 reasons.append(f"{entry.spec.name}: {why}")
             else:
                 return entry
-        found = "; ".join(reasons) or "no plugin registers one (see `workbench plugins`)"
-        raise PluginError(f"no phonemizer for the language '{language}': {found}")
+        found = "; ".join(reasons) or "no plugin registers one"
+        raise PluginError(f"no phonemizer for the language '{language}': {found}{self._idle()}")
 
     def normalizer(self, name: str) -> Registered[NormalizerSpec]:
         """The normaliser called `name`.
@@ -186,9 +186,15 @@ class Host:
                 return entry
         names = [entry.spec.name for entry in entries]
         there = f"there are: {', '.join(names)}" if names else "no plugin registers one"
-        idle = [f"{item.name} is {item.state}: {item.reason}" for item in self._records if item.state != "active"]
-        more = f" ({'; '.join(idle)})" if idle else ""
-        raise PluginError(f"no {kind} '{name}'{did_you_mean(name, names) or f'; {there}'}{more}")
+        raise PluginError(f"no {kind} '{name}'{did_you_mean(name, names) or f'; {there}'}{self._idle()}")
+
+    def _idle(self) -> str:
+        """Says which plugins are not at work, because what is missing may be theirs."""
+        states = {
+            state: [item.name for item in self._records if item.state == state] for state in ("failed", "disabled")
+        }
+        said = [f"{state}: {', '.join(names)}" for state, names in states.items() if names]
+        return f" ({'; '.join(said)}; see `workbench plugins`)" if said else ""
 
     # --- making objects ---
 
