@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytest
-from workbench_ddp.local import LocalLauncher
 
 from workbench.api import Launcher, LaunchJob
 from workbench.api.testing import LauncherContract, PluginContract
+from workbench_ddp.local import LocalLauncher
 
 
 class TestPlugin(PluginContract):
