@@ -1,0 +1,5 @@
+"""Exporter `onnx`: Piper voices."""
+
+from workbench_onnx.plugin import plugin
+
+__all__ = ["plugin"]
