@@ -1,7 +1,7 @@
 """Checkpoint files: saved so that a crash never costs the last good one, loaded so that a file never runs code.
 
 Saving writes a temporary file beside the target, streams into it, waits for the disk, reads it back, and only then
-takes the place of the old file. A save that is killed, or for which the disk has no room, leaves the old file as it was.
+takes the place of the old file. A save that is killed, or for which the disk has no room, leaves the old file alone.
 
 Loading always asks torch for `weights_only=True`. When torch refuses an object there is no second, less safe attempt:
 "try safe, then unsafe" runs the code of whoever made the file.

@@ -1,0 +1,62 @@
+"""Where training computes, and what several processes of one run must agree on.
+
+Models are not wrapped: each rank averages its gradients before the optimizer steps. A wrapper for a game of two
+optimizers reduces every parameter in every backward pass, twice the traffic that is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from lightning.fabric import Fabric
+from torch import nn
+
+from core_vits.train.settings import TrainSettings
+
+
+def make_fabric(settings: TrainSettings) -> Fabric:
+    """The device, precision and process group of a run."""
+    accelerator = settings.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    strategy = "ddp" if settings.devices > 1 else "auto"
+    fabric = Fabric(accelerator=accelerator, devices=settings.devices, strategy=strategy, precision=settings.precision)
+    fabric.launch()
+    return fabric
+
+
+def average_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> None:
+    """Give every rank the mean of all ranks' gradients, in one transfer; nothing to do for a single process."""
+    if fabric.world_size == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    mean = fabric.all_reduce(flat, reduce_op="mean")
+    parts = mean.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def agree(fabric: Fabric, flag: bool) -> bool:
+    """Whether any rank raised its flag; the same answer everywhere, so that all ranks leave at the same step."""
+    if fabric.world_size == 1:
+        return flag
+    raised = fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum")
+    return bool(raised.item() > 0)
+
+
+def at_most_every(seconds: float, question: Callable[[], bool], clock: Callable[[], float]) -> Callable[[], bool]:
+    """A question that may be asked after every step, but looks only now and then; once yes, always yes."""
+    asked = float("-inf")
+    answer = False
+
+    def ask() -> bool:
+        nonlocal asked, answer
+        now = clock()
+        if not answer and now - asked >= seconds:
+            asked = now
+            answer = question()
+        return answer
+
+    return ask

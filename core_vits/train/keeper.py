@@ -1,0 +1,126 @@
+"""The checkpoint folder of a run: which files there are, which stay, and which one to go on from.
+
+`index.jsonl` has a line for each file that was saved or taken away. Only files that it names are ever deleted, and only
+after a newer one was saved and read back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core_vits.checkpoint import load_checkpoint, save_atomic, sweep_temporaries
+from core_vits.errors import CheckpointFileError
+from core_vits.train.callbacks import SavedCheckpoint
+from core_vits.train.settings import OPTIMIZERS, Position
+
+INDEX = "index.jsonl"
+_NAME = re.compile(r"epoch=(\d+)-step=(\d+)\.ckpt")
+
+
+class CheckpointKeeper:
+    """Saves checkpoints into a folder and keeps the best and the newest of them."""
+
+    def __init__(self, folder: Path, *, keep_best: int, keep_last: int) -> None:
+        self.folder = folder
+        self._keep_best = keep_best
+        self._keep_last = max(1, keep_last)
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep_temporaries(folder)
+
+    def save(self, payload: Mapping[str, Any], position: Position, kind: str, val_mel: float | None) -> SavedCheckpoint:
+        """Save a checkpoint, note it, and remove those that need not be kept.
+
+        Raises:
+            CheckpointFileError: it could not be saved; nothing was removed.
+        """
+        name = f"epoch={position.labelled_epoch}-step={position.optimizer_step}.ckpt"
+        size = save_atomic(self.folder / name, payload)
+        saved = SavedCheckpoint(
+            path=self.folder / name,
+            epoch=position.labelled_epoch,
+            step=position.step,
+            optimizer_step=position.optimizer_step,
+            bytes=size,
+            kind=kind,
+            val_mel=val_mel,
+        )
+        self._note(
+            {
+                "file": name,
+                "epoch": saved.epoch,
+                "step": saved.step,
+                "optimizer_step": saved.optimizer_step,
+                "bytes": size,
+                "time": time.time(),
+                "val_mel": val_mel,
+                "kind": kind,
+            }
+        )
+        return replace(saved, removed=tuple(self._prune(name)))
+
+    def newest(self, problem: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
+        """The newest checkpoint that can be read; None when there is none.
+
+        Args:
+            problem: told about each newer file that could not be read.
+        """
+        for path in sorted(self.folder.glob("epoch=*-step=*.ckpt"), key=_age, reverse=True):
+            try:
+                return path, load_checkpoint(path)
+            except CheckpointFileError as error:
+                problem(str(error))
+        return None
+
+    def known(self) -> dict[str, dict[str, Any]]:
+        """The last record of each file of ours that has not been taken away, oldest first."""
+        records: dict[str, dict[str, Any]] = {}
+        with contextlib.suppress(OSError):
+            for line in (self.folder / INDEX).read_bytes().decode("utf-8", "replace").splitlines():
+                with contextlib.suppress(ValueError):
+                    record = json.loads(line)
+                    if not isinstance(record, dict) or not _NAME.fullmatch(str(record.get("file"))):
+                        continue
+                    records.pop(record["file"], None)
+                    if not record.get("removed"):
+                        records[record["file"]] = record
+        return {name: record for name, record in records.items() if (self.folder / name).is_file()}
+
+    def _prune(self, newest: str) -> list[Path]:
+        records = self.known()
+        by_age = sorted(records, key=lambda name: _age(self.folder / name), reverse=True)
+        scored = [name for name in by_age if isinstance(records[name].get("val_mel"), int | float)]
+        best = sorted(scored, key=lambda name: float(records[name]["val_mel"]))[: self._keep_best]
+        kept = {newest, *by_age[: self._keep_last], *best}
+        removed = []
+        for name in by_age:
+            if name not in kept:
+                with contextlib.suppress(OSError):
+                    (self.folder / name).unlink()
+                    removed.append(self.folder / name)
+                    self._note({"file": name, "removed": True, "time": time.time()})
+        return removed
+
+    def _note(self, record: Mapping[str, Any]) -> None:
+        """Append to the index. A full disk leaves a file without a line: it is found by its name and never removed."""
+        line = b"\n" + json.dumps(record).encode() + b"\n"  # the first newline ends a line that a crash cut off
+        with contextlib.suppress(OSError):
+            handle = os.open(self.folder / INDEX, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                os.write(handle, line)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def _age(path: Path) -> tuple[int, int]:
+    """Sorts checkpoints by what they have learnt; names that are not ours come first."""
+    match = _NAME.fullmatch(path.name)
+    return (int(match.group(2)) // OPTIMIZERS, int(match.group(1))) if match else (-1, -1)

@@ -1,0 +1,338 @@
+"""The training loop.
+
+It runs batches, lowers the learning rates after each epoch, validates, saves, and stops where it is asked to: between
+two steps, with a checkpoint. A run that was stopped anywhere and resumed goes on with the very next batch and the
+random numbers it would have drawn, so on a CPU its weights are those of a run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core_vits.checkpoint import load_checkpoint
+from core_vits.config import LossWeights, ModelConfig
+from core_vits.errors import CheckpointFileError
+from core_vits.train.callbacks import Callback, Progress, StepRecord, ValidationRecord
+from core_vits.train.data import TrainingData, to_device
+from core_vits.train.distributed import agree, at_most_every, make_fabric
+from core_vits.train.keeper import CheckpointKeeper
+from core_vits.train.metrics import MetricWindow
+from core_vits.train.models import VoiceModels
+from core_vits.train.optim import Optimization
+from core_vits.train.settings import Position, TrainSettings
+from core_vits.train.state import Provenance, pack, position_of, restore_random
+from core_vits.train.step import AdversarialStep
+from core_vits.train.validation import Interrupted, apart, speak, validate
+
+STOP_LOOK_SECONDS = 1.0
+"""How often the stop request is looked for, at most."""
+FETCH_SECONDS = 15.0
+"""On a slow machine metrics are fetched after this time, without waiting for `log_every_steps`."""
+
+COMPLETED = "completed"
+STOPPED = "stopped"
+
+
+class TrainingError(Exception):
+    """Training can't go on. `str(error)` is the line to show."""
+
+
+class Trainer:
+    """Trains one voice from wherever it stands to its end, or to a stop request."""
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        config: ModelConfig,
+        data: TrainingData,
+        checkpoints: Path,
+        *,
+        callbacks: Sequence[Callback] = (),
+        stop: Callable[[], bool] = lambda: False,
+        provenance: Provenance | None = None,
+    ) -> None:
+        """Build models and optimizers.
+
+        Args:
+            settings: how to train.
+            config: what to train.
+            data: batches.
+            checkpoints: folder of the checkpoints.
+            callbacks: told about everything, in this order; rank 0 only.
+            stop: asked at most once a second whether to stop.
+            provenance: stored in each checkpoint.
+        """
+        self.settings = settings
+        self._data = data
+        self._fabric = make_fabric(settings)
+        torch.manual_seed(settings.seed)
+        self.models = VoiceModels(config).to(self._fabric.device)
+        self.models.train()
+        self.optimization = Optimization(self.models.model_g.parameters(), self.models.judges(), settings)
+        weights = LossWeights(mel=settings.mel_weight, kl=settings.kl_weight)
+        self._step = AdversarialStep(self._fabric, self.models, self.optimization, weights)
+        # The step that follows draws from here on, whatever building the models took.
+        torch.manual_seed(settings.seed + self._fabric.global_rank)
+        self._keeper = CheckpointKeeper(checkpoints, keep_best=settings.keep_best, keep_last=settings.keep_last)
+        self._callbacks = tuple(callbacks) if self._fabric.is_global_zero else ()
+        self._asked_to_stop = at_most_every(STOP_LOOK_SECONDS, stop, time.monotonic)
+        self._provenance = provenance or Provenance()
+        self.position = Position()
+        self._window = MetricWindow()
+        self._validation: dict[str, float] = {}
+        self._validated: Position | None = None
+        self._saved: Position | None = None
+        self._last_good: Path | None = None
+        self._failed_save = ""
+        self._saved_at = self._fetched_at = time.monotonic()
+
+    # --- what others see -------------------------------------------------------------------------------------------
+
+    @property
+    def progress(self) -> Progress:
+        """Where training stands."""
+        return Progress(
+            position=self.position,
+            epochs=self.settings.epochs,
+            batches_per_epoch=self._data.batches_per_epoch,
+            max_steps=self.settings.max_steps,
+        )
+
+    def _tell(self, event: str, *arguments: object) -> None:
+        for callback in self._callbacks:
+            getattr(callback, event)(self.progress, *arguments)
+
+    def _problem(self, message: str) -> None:
+        self._tell("on_problem", message)
+
+    # --- beginning --------------------------------------------------------------------------------------------------
+
+    def fit(self, begin_with: Path | None = None) -> str:
+        """Train to the end.
+
+        Args:
+            begin_with: a checkpoint of ours or Piper's to go on from, if this run has none of its own yet.
+
+        Returns:
+            `completed` or `stopped`.
+
+        Raises:
+            TrainingError: a loss is not finite any more, or the last checkpoint could not be saved.
+            CheckpointFileError: the checkpoint to go on from can't be used.
+        """
+        try:
+            resumed_from = self._resume(begin_with)
+            self._tell("on_run_start", resumed_from)
+            outcome = self._train()
+        except BaseException as error:
+            self._tell("on_exception", error)
+            raise
+        self._tell("on_run_end", outcome)
+        return outcome
+
+    def _resume(self, begin_with: Path | None) -> Path | None:
+        """Restore the newest checkpoint of this run, or the given one; returns which, if any.
+
+        Raises:
+            CheckpointFileError: it can't be used.
+        """
+        found = self._keeper.newest(self._problem)
+        if found is None and begin_with is not None:
+            found = (begin_with, load_checkpoint(begin_with))
+        if found is None:
+            return None
+        path, payload = found
+        try:
+            complete = self.models.restore(payload)
+            if complete:
+                self.optimization.restore(payload)
+            else:
+                self._problem(f"{path.name} has no discriminators: they begin anew, and so do the optimizers")
+            self.position = position_of(payload, self._data.batches_per_epoch)
+            restore_random(payload)
+        except CheckpointFileError as error:
+            raise CheckpointFileError(f"{path}: {error}") from error
+        if path.parent == self._keeper.folder:
+            self._saved, self._last_good = self.position, path
+        return path
+
+    # --- training ---------------------------------------------------------------------------------------------------
+
+    def _train(self) -> str:
+        while not self._is_complete():
+            self._tell("on_epoch_start")
+            if self._run_batches():
+                return self._stop()
+            if self._is_complete():
+                break  # max_steps was reached inside the epoch
+            self._end_epoch()
+            if not self._is_complete() and self._must_stop():
+                return self._stop()
+        self._finish()
+        return COMPLETED
+
+    def _is_complete(self) -> bool:
+        limit = self.settings.max_steps
+        return self.position.epoch >= self.settings.epochs or bool(limit and self.position.step >= limit)
+
+    def _must_stop(self) -> bool:
+        return agree(self._fabric, self._asked_to_stop())
+
+    def _run_batches(self) -> bool:
+        """Train the rest of the epoch; True when a stop request ended it before."""
+        loader = iter(self._data.train(self.position.epoch, self.position.batch))
+        clock = time.monotonic()
+        while self.position.batch < self._data.batches_per_epoch:
+            batch = next(loader, None)
+            if batch is None:
+                raise TrainingError(
+                    f"the data of epoch {self.position.epoch} ended after {self.position.batch} batches; "
+                    f"{self._data.batches_per_epoch} were announced. Prepare the data set again"
+                )
+            waited = time.monotonic() - clock
+            position = replace(self.position, batch=self.position.batch + 1, step=self.position.step + 1)
+            due = position.step % self.settings.log_every_steps == 0 or position.step == 1
+            due = due or time.monotonic() - self._fetched_at > FETCH_SECONDS
+            self._window.add(self._step.train(to_device(batch, self._fabric.device), with_norms=due))
+            self.position = position
+            metrics = self._fetch() if due else None
+            now = time.monotonic()
+            self._tell("on_step_end", StepRecord(seconds=now - clock, wait_seconds=waited, metrics=metrics))
+            clock = now
+            if self._must_stop():
+                return True
+            if self._is_complete():
+                return False
+            if self._timer_is_due():
+                self._save("timer")
+        return False
+
+    def _fetch(self) -> Mapping[str, float]:
+        """The means since the last time.
+
+        Raises:
+            TrainingError: one of them is not finite.
+        """
+        metrics = self._window.fetch()
+        self._fetched_at = time.monotonic()
+        wrong = [name for name in ("loss_g", "loss_d") if not math.isfinite(metrics.get(name, 0.0))]
+        if wrong:
+            names = [name for name, value in metrics.items() if not math.isfinite(value)]
+            raise TrainingError(self._diverged(f"the losses {', '.join(names)} are not finite"))
+        return metrics
+
+    def _diverged(self, what: str) -> str:
+        good = f"the last good checkpoint is {self._last_good.name}" if self._last_good else "no checkpoint was saved"
+        return (
+            f"{what} at step {self.position.step}: training has diverged; {good}. "
+            "Lower the learning rate, or train with precision 32-true"
+        )
+
+    def _timer_is_due(self) -> bool:
+        minutes = self.settings.checkpoint_every_minutes
+        return agree(self._fabric, bool(minutes) and time.monotonic() - self._saved_at >= minutes * 60)
+
+    def _end_epoch(self) -> None:
+        self.optimization.end_epoch()
+        self.position = replace(self.position, epoch=self.position.epoch + 1, batch=0)
+        epoch, settings = self.position.epoch, self.settings
+        last = self._is_complete()
+        if last or epoch % settings.validate_every_epochs == 0:
+            self._validate()
+        self._tell("on_epoch_end")
+        if last or epoch % settings.checkpoint_every_epochs == 0:
+            self._save("epoch")
+
+    def _finish(self) -> None:
+        """What a run that ends between two epochs still owes."""
+        if self.position.step and self.position != self._saved:
+            if self.position != self._validated:
+                self._validate()
+            self._save_last()
+
+    def _stop(self) -> str:
+        self._save_last()
+        return STOPPED
+
+    def _save_last(self) -> None:
+        """Save where the run leaves off.
+
+        Raises:
+            TrainingError: it could not be saved, and there is no next time.
+        """
+        self._save("stop")
+        if self._failed_save:
+            raise TrainingError(f"the last checkpoint was not saved: {self._failed_save}")
+
+    # --- validation and checkpoints -----------------------------------------------------------------------------------
+
+    def _validate(self) -> None:
+        self._validation = {}
+        must_stop = self._asked_to_stop
+        with suppress(Interrupted), apart(self.models, self.settings.seed, self._fabric.device):
+            metrics = validate(
+                self._fabric,
+                self._step,
+                self._data,
+                must_stop=must_stop,
+                progress=lambda done, total: self._tell("on_validation_progress", done, total),
+            )
+            samples = (
+                speak(
+                    self.models.model_g,
+                    self._data.sentences(),
+                    self._fabric.device,
+                    must_stop=must_stop,
+                    problem=self._problem,
+                )
+                if self._fabric.is_global_zero
+                else []
+            )
+            self._validation, self._validated = metrics, self.position
+            self._tell("on_validation_end", ValidationRecord(metrics=metrics, samples=samples))
+
+    def _save(self, kind: str) -> None:
+        """Save a checkpoint; a disk that refuses is reported, and the next checkpoint tries again.
+
+        Raises:
+            TrainingError: the weights are not finite, so that the file would be worthless.
+        """
+        if self.position == self._saved:
+            return
+        self._tell("on_checkpoint_start")
+        if not self.models.all_finite():
+            raise TrainingError(self._diverged("the weights are not finite"))
+        fresh = self._validated == self.position
+        payload = pack(
+            self.models,
+            self.optimization,
+            self.position,
+            self.settings,
+            batches_per_epoch=self._data.batches_per_epoch,
+            validation=self._validation if fresh else {},
+            provenance=self._provenance,
+        )
+        self._saved_at = time.monotonic()
+        if self._fabric.is_global_zero:
+            self._write(payload, kind, self._validation.get("mel") if fresh else None)
+        self._fabric.barrier()
+
+    def _write(self, payload: Mapping[str, Any], kind: str, val_mel: float | None) -> None:
+        score = val_mel if val_mel is not None and math.isfinite(val_mel) else None
+        try:
+            saved = self._keeper.save(payload, self.position, kind, score)
+        except CheckpointFileError as error:
+            self._failed_save = str(error)
+            self._problem(f"{error}. Training goes on; the next checkpoint tries again")
+            return
+        self._failed_save = ""
+        self._saved, self._last_good = self.position, saved.path
+        self._tell("on_checkpoint", saved)

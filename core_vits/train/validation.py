@@ -1,0 +1,96 @@
+"""Validation: losses on clips that are not trained on, and sentences to listen to.
+
+Both run with random numbers of their own, so that neither the curves of training nor a resumed run depend on how often
+there was a validation, and two validations of one run compare like with like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+
+from core_vits.synthesizer import Synthesizer
+from core_vits.train.callbacks import Sample
+from core_vits.train.data import Sentence, TrainingData, to_device
+from core_vits.train.distributed import agree
+from core_vits.train.metrics import MetricWindow
+from core_vits.train.models import VoiceModels
+from core_vits.train.step import AdversarialStep
+
+LONGEST_SENTENCE = 800
+"""Phoneme ids; a longer one is not spoken, for an untrained duration predictor could make minutes of it."""
+
+
+class Interrupted(Exception):
+    """Validation was given up because the run must stop."""
+
+
+@contextmanager
+def apart(models: VoiceModels, seed: int, device: torch.device) -> Iterator[None]:
+    """Evaluation mode without gradients, and random numbers that leave no trace."""
+    devices = [device] if device.type == "cuda" else []
+    models.eval()
+    try:
+        with torch.random.fork_rng(devices=devices), torch.no_grad():
+            torch.manual_seed(seed)
+            yield
+    finally:
+        models.train()
+
+
+def validate(
+    fabric: Fabric,
+    step: AdversarialStep,
+    data: TrainingData,
+    *,
+    must_stop: Callable[[], bool],
+    progress: Callable[[int, int], None],
+) -> dict[str, float]:
+    """Mean losses over the validation clips; empty when there are none.
+
+    Raises:
+        Interrupted: `must_stop` said so.
+    """
+    window, total = MetricWindow(), data.validation_batches
+    for done, (batch, utterances) in enumerate(data.validation() if total else ()):
+        if agree(fabric, must_stop()):
+            raise Interrupted
+        progress(done, total)
+        window.add(step.evaluate(to_device(batch, fabric.device)), weight=float(utterances))
+    return window.fetch()
+
+
+def speak(
+    generator: Synthesizer,
+    sentences: Sequence[Sentence],
+    device: torch.device,
+    *,
+    must_stop: Callable[[], bool],
+    problem: Callable[[str], None],
+) -> list[Sample]:
+    """Say each sentence; one that can't be said is reported and left out.
+
+    Raises:
+        Interrupted: `must_stop` said so.
+    """
+    samples = []
+    for sentence in sentences:
+        if must_stop():
+            raise Interrupted
+        if not 0 < len(sentence.phoneme_ids) <= LONGEST_SENTENCE:
+            continue
+        ids = torch.tensor([list(sentence.phoneme_ids)], device=device)
+        lengths = torch.tensor([ids.shape[1]], device=device)
+        speaker = None if sentence.speaker_id is None else torch.tensor([sentence.speaker_id], device=device)
+        try:
+            audio = generator.infer(ids, lengths, speaker_ids_B=speaker).audio_B1S
+        except (RuntimeError, MemoryError) as error:
+            problem(f"'{sentence.name}' could not be spoken: {' '.join(str(error).split())[:160]}")
+            continue
+        audio_S = np.nan_to_num(audio.float().cpu().numpy().reshape(-1)).astype(np.float32)
+        samples.append(Sample(name=sentence.name, audio_S=audio_S, sample_rate=generator.config.audio.sample_rate))
+    return samples
