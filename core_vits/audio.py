@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr
+import soxr  # type: ignore[import-untyped]
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono, full scale = 1."""
@@ -156,7 +156,8 @@ def trim_silence(
 
 def to_int16(samples: Samples) -> npt.NDArray[np.int16]:
     """16-bit samples as they are cached; exact for what came from a 16-bit file without resampling."""
-    return np.clip(np.rint(samples * np.float32(32768)), -32768, 32767).astype(np.int16)
+    pcm: npt.NDArray[np.int16] = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767).astype(np.int16)
+    return pcm
 
 
 def from_int16(samples: npt.NDArray[np.int16]) -> Samples:
