@@ -145,7 +145,7 @@ class Host:
         for entry in sorted(entries, key=lambda item: -item.spec.preference):
             if not speaks(entry.spec.languages, language):
                 reasons.append(f"{entry.spec.name} doesn't speak it")
-            elif why := _unavailable(entry.spec):
+            elif why := why_unavailable(entry.spec):
                 reasons.append(f"{entry.spec.name}: {why}")
             else:
                 return entry
@@ -284,7 +284,8 @@ def speaks(languages: frozenset[str], language: str) -> bool:
     return any(tag == "*" or wanted == tag or wanted.startswith(f"{tag}-") for tag in tags)
 
 
-def _unavailable(spec: PhonemizerSpec) -> str:
+def why_unavailable(spec: PhonemizerSpec) -> str:
+    """Empty, or the one-line reason why a phonemizer can't be used here."""
     if spec.available is None:
         return ""
     try:

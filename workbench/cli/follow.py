@@ -1,0 +1,127 @@
+"""Follow a run by reading its directory, one line for each thing that happens. The run never notices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from workbench.cli.guard import NO, OK, USER_ERROR
+from workbench.cli.output import Console
+from workbench.errors import RunError
+
+if TYPE_CHECKING:
+    from workbench.jobs.runs import RunView
+
+_LOOK_SECONDS = 0.25
+_SECONDS_BETWEEN_LINES = 5.0
+# A run that was started a moment ago has no supervisor yet; after this long it has none at all.
+_START_SECONDS = 30.0
+ENDED = ("completed", "stopped", "failed", "lost", "unreadable")
+
+
+def run_as_json(run: RunView) -> dict[str, Any]:
+    """A run as plain values."""
+    return {
+        "id": run.id,
+        "folder": str(run.folder),
+        "state": run.state,
+        "live": run.live,
+        "message": run.message,
+        "status": asdict(run.status),
+        "checkpoints": [asdict(checkpoint) for checkpoint in run.checkpoints],
+    }
+
+
+def follow(run: RunView, console: Console) -> RunView:
+    """Print what happens until the run has ended, and return its last state."""
+    from workbench.jobs.runs import read_run
+
+    told = _Told(console)
+    started = time.monotonic()
+    while True:
+        view = read_run(run.folder)
+        told.look(view)
+        new_for_long = view.state == "new" and time.monotonic() - started > _START_SECONDS
+        if new_for_long:
+            raise RunError(f"run {view.id} did not start within {_START_SECONDS:.0f} s; see {view.folder}/logs")
+        if view.state in ENDED and not view.live:
+            return view
+        time.sleep(_LOOK_SECONDS)
+
+
+def outcome(run: RunView, console: Console) -> int:
+    """Say how a run ended and return the exit code that says the same."""
+    message = run.message
+    if run.state == "completed":
+        console.note(f"run {run.id}: completed after {run.status.epoch} epochs, {run.status.step} batches")
+        return OK
+    if run.state == "stopped":
+        console.note(f"run {run.id}: stopped at batch {run.status.step}; go on: workbench train --resume {run.id}")
+        return OK
+    if run.state == "failed" and run.status.exit_code == USER_ERROR:
+        raise RunError(message or f"run {run.id} failed; see {run.folder}/logs")
+    why = message or ("its supervisor is gone" if run.state == "lost" else "no reason was left")
+    console.note(f"run {run.id}: {run.state}: {why} (logs: {run.folder}/logs)")
+    return NO
+
+
+class _Told:
+    """Remembers what was printed, so that every line is news."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._phase = ""
+        self._epoch = -1
+        self._checkpoints: set[str] = set()
+        self._printed = 0.0
+        self._last: Mapping[str, Any] | None = None
+
+    def look(self, run: RunView) -> None:
+        status = run.status
+        names = {item.file.name for item in run.checkpoints}
+        new = sorted(names - self._checkpoints)
+        self._checkpoints |= names
+        news = status.phase != self._phase or status.epoch != self._epoch or bool(new)
+        if not news and time.monotonic() - self._printed < _SECONDS_BETWEEN_LINES:
+            return
+        line = run_as_json(run)
+        if line == self._last:
+            return
+        self._phase, self._epoch = status.phase, status.epoch
+        self._printed, self._last = time.monotonic(), line
+        self._console.record(line)
+        if not self._console.as_json:
+            self._console.note(progress_line(run))
+            for name in new:
+                self._console.note(f"checkpoint {name}")
+
+
+def progress_line(run: RunView) -> str:
+    """Where a run is, in one line."""
+    status = run.status
+    parts = [status.phase or run.state]
+    if status.phase == "prepare" and status.progress:
+        done, total = status.progress.get("done"), status.progress.get("total")
+        parts.append(f"{done}/{total} {status.progress.get('what') or ''}".rstrip())
+        parts += _eta(status.progress.get("eta_seconds"))
+        return "  ".join(parts)
+    if status.epochs:
+        parts.append(f"epoch {status.epoch}/{status.epochs}")
+    if status.step:
+        parts.append(f"batch {status.step}")
+    if status.steps_per_second:
+        parts.append(f"{status.steps_per_second:.2f}/s")
+    parts += [f"{name} {value:.3f}" for name, value in status.losses.items() if isinstance(value, (int, float))]
+    if status.val_mel is not None:
+        parts.append(f"val mel {status.val_mel:.3f}")
+    return "  ".join([*parts, *_eta(status.eta_seconds)])
+
+
+def _eta(seconds: object) -> list[str]:
+    if not isinstance(seconds, (int, float)):
+        return []
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return [f"eta {hours}h{minutes:02d}m" if hours else f"eta {minutes}m{rest:02d}s"]

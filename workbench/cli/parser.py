@@ -1,0 +1,222 @@
+"""The grammar of the command line. Each verb names the function that runs it, which is imported only then."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from workbench import __version__
+from workbench.config import did_you_mean
+
+_INVALID_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")
+_UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusals are one line and whose options can't be abbreviated."""
+
+    def __init__(self, **options: object) -> None:
+        options["allow_abbrev"] = False
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**options)  # type: ignore[arg-type]  # passed through to argparse
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line and end with exit code 2."""
+        verb = _INVALID_VERB.search(message)
+        unknown = _UNRECOGNIZED.search(message)
+        if verb:
+            hint = did_you_mean(verb[1], VERBS)
+            message = f"there is no verb '{verb[1]}'{hint or '; see `workbench --help`'}"
+        elif unknown:
+            first = unknown[1].split()[0]
+            hint = did_you_mean(first.split("=")[0], self._all_options())
+            kind = "option" if first.startswith("-") else "argument"
+            message = f"unknown {kind} '{first}'{hint or f'; see `{self.prog} --help`'}"
+        else:
+            message = f"{message}; see `{self.prog} --help`"
+        sys.stderr.write(f"workbench: {' '.join(message.split())}\n")
+        raise SystemExit(2)
+
+    def _all_options(self) -> list[str]:
+        """Options of this parser and of its verbs: argparse lets the outer one complain for the inner one."""
+        options = [*self._option_string_actions]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                options += [option for verb in action.choices.values() for option in verb._option_string_actions]
+        return options
+
+
+VERBS: dict[str, str] = {
+    "init": "write a workspace file for the recordings in a folder",
+    "health": "look at every row and recording; say what would not be trained and why",
+    "train": "start or resume a training and follow it",
+    "runs": "list the training runs, or show or follow one",
+    "stop": "stop a training at its next step, with a checkpoint",
+    "checkpoints": "list the checkpoints of a run",
+    "export": "write a checkpoint as a voice, and compare the two",
+    "speak": "speak a text with a checkpoint or an exported voice",
+    "plugins": "list the plugins and what they offer",
+    "doctor": "check this machine",
+    "walk": "the whole way without a terminal: health, short training, export, speak",
+}
+
+_EXIT_CODES = "exit codes: 0 done, 1 the answer is no (rows block, a check failed), 2 something must be mended first"
+
+
+def build_parser() -> Parser:
+    """The parser of the whole command line."""
+    parser = Parser(
+        prog="workbench",
+        description="A terminal workbench for people who train VITS / Piper voices.\n"
+        "Without a verb it opens the workspace of the current folder.",
+        epilog=_EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"voice-workbench {__version__}")
+    _add_common(parser, default=None)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=Parser)
+    for name, about in VERBS.items():
+        verb = verbs.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_EXIT_CODES)
+        _add_common(verb, default=argparse.SUPPRESS)
+        verb.add_argument("--json", action="store_true", help="answer with JSON on stdout")
+        _ARGUMENTS[name](verb)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, default: object) -> None:
+    # The same options before and after the verb; SUPPRESS keeps the verb's default from undoing what stood before it.
+    parser.add_argument(
+        "-C", "--workspace", metavar="PATH", type=Path, default=default, help="workspace folder or file (default: .)"
+    )
+    off = False if default is None else argparse.SUPPRESS
+    parser.add_argument("--safe", action="store_true", default=off, help="load first-party plugins only")
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.dataset:run_init")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="folder of the dataset (default: .)")
+    parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
+
+
+def _health(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.dataset:run_health")
+    parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
+
+
+def _train(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.training:run_train")
+    parser.add_argument("--resume", metavar="RUN", help="continue a run: its id, its folder, or 'latest'")
+    parser.add_argument("--epochs", type=_positive, help="epochs to train (overrides [training] epochs)")
+    parser.add_argument("--max-steps", type=_positive, help="batches after which training ends")
+    parser.add_argument(
+        "--set",
+        metavar="TABLE.KEY=VALUE",
+        action="append",
+        default=[],
+        help="override a setting for this run, for instance --set training.batch_size=8",
+    )
+    parser.add_argument("--detach", action="store_true", help="return as soon as it has started")
+
+
+def _runs(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.runs:run_runs")
+    parser.add_argument("run_name", metavar="RUN", nargs="?", help="id, folder or 'latest'; default: list all")
+    parser.add_argument("--follow", action="store_true", help="follow the run until it ends")
+
+
+def _stop(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.training:run_stop")
+    parser.add_argument("run_name", metavar="RUN", nargs="?", help="id or folder; default: the run that is active")
+    parser.add_argument("--wait", metavar="SECONDS", type=_seconds, default=60.0, help="how long to wait (default 60)")
+
+
+def _checkpoints(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.runs:run_checkpoints")
+    parser.add_argument("run_name", metavar="RUN", nargs="?", default="latest", help="id, folder or 'latest'")
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.voices:run_export")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", nargs="?", default="latest", help="file, run id, 'latest' or 'best'"
+    )
+    parser.add_argument("--out", metavar="FOLDER", type=Path, help="folder for the voice (default: [paths] voices)")
+    parser.add_argument("--exporter", metavar="NAME", default="onnx", help="voice format (default onnx)")
+
+
+def _speak(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.voices:run_speak")
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="what to say; '-' or nothing: read it from stdin")
+    parser.add_argument(
+        "--with",
+        dest="source",
+        metavar="SOURCE",
+        default="latest",
+        help="voice (.onnx), checkpoint, run id, 'latest' (default) or 'best'",
+    )
+    parser.add_argument("--out", metavar="WAV", type=Path, help="file to write (default: a new one in voices/spoken)")
+    parser.add_argument("--speaker", type=int, help="number of the speaker of a multi-speaker voice")
+    parser.add_argument("--length-scale", type=_factor, help="tempo: 1 as trained, 2 twice as slow")
+    parser.add_argument("--player", metavar="NAME", default="auto", help="player (default: the best one that works)")
+    parser.add_argument("--no-play", action="store_true", help="only write the file")
+
+
+def _plugins(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.plugins:run_plugins")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="show one plugin in full")
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.doctor:run_doctor")
+
+
+def _walk(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.walk:run_walk")
+    parser.add_argument("--steps", type=_positive, default=40, help="batches to train (default 40)")
+    parser.add_argument("--text", help="what to say at the end (default: a sentence of the dataset)")
+
+
+_ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "init": _init,
+    "health": _health,
+    "train": _train,
+    "runs": _runs,
+    "stop": _stop,
+    "checkpoints": _checkpoints,
+    "export": _export,
+    "speak": _speak,
+    "plugins": _plugins,
+    "doctor": _doctor,
+    "walk": _walk,
+}
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return number
+
+
+def _seconds(text: str) -> float:
+    return _number(text, "a number of seconds from 0")
+
+
+def _factor(text: str) -> float:
+    value = _number(text, "a factor above 0")
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a factor above 0")
+    return value
+
+
+def _number(text: str, wanted: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not {wanted}")
+    return value

@@ -1,0 +1,151 @@
+"""The verbs `export` and `speak`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.cli.context import find_checkpoint, open_workspace
+from workbench.cli.guard import NO, OK
+from workbench.cli.output import Console, ProgressLines
+from workbench.config import Workspace
+from workbench.errors import CheckpointError, DatasetError, ExportError
+
+EXPORT = "workbench.workers.targets.voice:export"
+SPEAK = "workbench.workers.targets.voice:speak"
+PLAY = "workbench.workers.targets.play:play"
+_LONGEST_TEXT = 10_000
+
+
+def run_export(args: argparse.Namespace, console: Console) -> int:
+    """Write a checkpoint as a voice; exit code 1 when the voice does not equal it."""
+    workspace = open_workspace(args)
+    checkpoint, run = find_checkpoint(workspace, args.checkpoint)
+    folder = args.out.absolute() if args.out is not None else workspace.voices
+    result = export(checkpoint, run, folder, args.exporter, console)
+    console.answer(result)
+    return OK if result["accepted"] else NO
+
+
+def export(checkpoint: Path, run: Path | None, folder: Path, exporter: str, console: Console) -> Mapping[str, Any]:
+    """Export in a worker and say what came of it.
+
+    Raises:
+        WorkbenchError: there is no voice, and why.
+    """
+    from workbench.workers import Worker
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{folder}: can't be made: {error.strerror or error}") from None
+    console.note(f"exporting {checkpoint.name}")
+    with Worker("torch") as worker:
+        result: Mapping[str, Any] = worker.call(
+            EXPORT,
+            on_progress=ProgressLines(console, "exporting"),
+            checkpoint=str(checkpoint),
+            run_folder=str(run) if run is not None else None,
+            out_folder=str(folder),
+            exporter=exporter,
+        )
+    if result["accepted"]:
+        for file in result["files"]:
+            console.line(f"wrote {file}")
+        console.line(f"largest difference to the checkpoint on the same noise: {result['largest_difference']:.2e}")
+    else:
+        console.note(f"not exported: {result['message']}")
+    return result
+
+
+def run_speak(args: argparse.Namespace, console: Console) -> int:
+    """Speak a text, write it as WAV, and play it if this machine can."""
+    text = _text(args.text)
+    workspace = open_workspace(args)
+    source, run = _source(workspace, args.source)
+    wav = args.out.absolute() if args.out is not None else _new_wav(workspace, source)
+    options = {"speaker": args.speaker, "length_scale": args.length_scale}
+    spoken = speak(
+        source, run, text, wav, console, **{key: value for key, value in options.items() if value is not None}
+    )
+    played = None if args.no_play else play(wav, args.player, console)
+    console.answer({**spoken, "source": str(source), "text": text, "play": played})
+    return OK
+
+
+def speak(
+    source: Path, run: Path | None, text: str, wav: Path, console: Console, **options: int | float
+) -> Mapping[str, Any]:
+    """Synthesise in a worker and write `wav`.
+
+    Raises:
+        WorkbenchError: it can't be spoken, and why.
+    """
+    from workbench.workers import Worker
+
+    try:
+        wav.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{wav.parent}: can't be made: {error.strerror or error}") from None
+    with Worker("torch") as worker:
+        spoken: Mapping[str, Any] = worker.call(
+            SPEAK,
+            on_progress=ProgressLines(console, "speaking"),
+            source=str(source),
+            text=text,
+            out_wav=str(wav),
+            run_folder=str(run) if run is not None else None,
+            **options,
+        )
+    console.line(f"wrote {spoken['wav']} ({spoken['seconds']:.1f} s, {spoken['sample_rate']} Hz)")
+    return spoken
+
+
+def play(wav: Path, player: str, console: Console) -> Mapping[str, Any]:
+    """Play in a worker and say what was heard or why nothing was."""
+    from workbench.workers import Worker
+
+    with Worker("audio") as worker:
+        played: Mapping[str, Any] = worker.call(PLAY, wav=str(wav), player=player)
+    console.line(str(played["message"]))
+    return played
+
+
+def _text(given: str | None) -> str:
+    if given is None or given == "-":
+        if given is None and sys.stdin.isatty():
+            raise DatasetError('there is no text to speak; give it in quotes: workbench speak "Добрый день."')
+        given = sys.stdin.read(_LONGEST_TEXT + 1)
+    text = " ".join(given.split())
+    if not text:
+        raise DatasetError("the text to speak is empty")
+    if len(text) > _LONGEST_TEXT:
+        raise DatasetError(f"the text to speak is longer than {_LONGEST_TEXT} characters; speak it in parts")
+    return text
+
+
+def _source(workspace: Workspace, name: str) -> tuple[Path, Path | None]:
+    """A voice file, or a checkpoint and its run."""
+    if name.endswith(".onnx"):
+        for path in (Path(name), workspace.voices / name):
+            if path.is_file():
+                return path.absolute(), None
+        raise CheckpointError(f"{name}: there is no such voice, neither here nor in {workspace.voices}")
+    return find_checkpoint(workspace, name)
+
+
+def _new_wav(workspace: Workspace, source: Path) -> Path:
+    """A file name that is not taken: what was spoken, with what, and when."""
+    stem = re.sub(r"[^\w.-]+", "_", source.stem)
+    folder = workspace.voices / "spoken"
+    name = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    wav, number = folder / f"{name}.wav", 1
+    while wav.exists():
+        number += 1
+        wav = folder / f"{name}-{number}.wav"
+    return wav
