@@ -117,7 +117,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     data = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict):
-        raise ValueError(f"{path.name}: an object is wanted, this is a {type(data).__name__}")
+        # ValueError, as for text that is no JSON at all: the file is damaged either way.
+        raise ValueError(f"{path.name}: an object is wanted, this is a {type(data).__name__}")  # noqa: TRY004
     return data
 
 
