@@ -1,0 +1,171 @@
+"""Phonemes for a voice, and the two engines that speak: torch for checkpoints, onnxruntime for exported voices.
+
+Legend: S samples.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from core_vits.errors import CheckpointFileError
+from core_vits.infer import Scales, SpeechError, check_ids, check_speaker, load_generator, synthesize
+from core_vits.phonemes import phonemes_to_ids
+from workbench.api import Normalizer, Phonemizer
+from workbench.errors import CheckpointError, WorkbenchError
+from workbench.host import Host
+from workbench.workers.targets.voice_source import VoiceSource
+
+
+class Voice(Protocol):
+    """Something that speaks one sentence."""
+
+    def speak(self, ids: Sequence[int], scales: Scales, speaker: int | None, seed: int) -> NDArray[np.float32]:
+        """Audio [S], full scale = 1, not normalised.
+
+        Raises:
+            SpeechError: the ids or the speaker are not the voice's.
+        """
+
+
+class CheckpointVoice:
+    """A checkpoint, spoken by torch."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            CheckpointError: it can't be read.
+        """
+        # One thread: a trainer may be running beside us and wants the cores.
+        torch.set_num_threads(1)
+        try:
+            self._generator = load_generator(path)
+        except CheckpointFileError as error:
+            raise CheckpointError(str(error)) from None
+
+    def speak(self, ids: Sequence[int], scales: Scales, speaker: int | None, seed: int) -> NDArray[np.float32]:
+        """See `Voice`."""
+        return synthesize(self._generator, ids, scales=scales, speaker=speaker, seed=seed)
+
+
+class OnnxVoice:
+    """An exported voice, spoken by onnxruntime on one thread of the CPU."""
+
+    def __init__(self, path: Path, config: Any) -> None:
+        """
+        Raises:
+            CheckpointError: it can't be loaded.
+        """
+        self._num_symbols = int(config.get("num_symbols", 256))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._options, self._path = options, path
+        self._session = self._load()
+        speakers = int(config.get("num_speakers", 1))
+        # By the graph's inputs: single-speaker files may hold an unused weight that is called sid as well.
+        self._speakers = speakers if "sid" in {item.name for item in self._session.get_inputs()} else 1
+
+    def _load(self) -> Any:
+        try:
+            return onnxruntime.InferenceSession(str(self._path), self._options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - onnxruntime has a class for each of its status codes
+            said = " ".join(str(error).split())
+            raise CheckpointError(f"{self._path}: can't be loaded as an ONNX voice ({said[:200]})") from None
+
+    def speak(self, ids: Sequence[int], scales: Scales, speaker: int | None, seed: int) -> NDArray[np.float32]:
+        """See `Voice`."""
+        check_ids(ids, self._num_symbols)
+        speaker = check_speaker(speaker, self._speakers)
+        feed: dict[str, Any] = {
+            "input": np.array([ids], dtype=np.int64),
+            "input_lengths": np.array([len(ids)], dtype=np.int64),
+            "scales": np.array([scales.noise_scale, scales.length_scale, scales.noise_w], dtype=np.float32),
+        }
+        if speaker is not None:
+            feed["sid"] = np.array([speaker], dtype=np.int64)
+        audio: NDArray[np.float32] = self._session.run(None, feed)[0].reshape(-1)
+        return audio
+
+
+_loaded: dict[tuple[str, int, int], Voice] = {}
+"""The voice that spoke last: loading a medium checkpoint takes seconds, and people listen to one again and again."""
+
+
+def load_voice(source: VoiceSource) -> Voice:
+    """The engine for a source; the same one as last time if the file is still the same.
+
+    Raises:
+        CheckpointError: it can't be loaded.
+    """
+    status = source.path.stat()
+    key = (str(source.path.absolute()), status.st_mtime_ns, status.st_size)
+    if key not in _loaded:
+        _loaded.clear()
+        _loaded[key] = OnnxVoice(source.path, source.config) if source.exported else CheckpointVoice(source.path)
+    return _loaded[key]
+
+
+def sentences_of(text: str, source: VoiceSource) -> list[list[int]]:
+    """Phoneme ids of each sentence, as the voice was trained to read them.
+
+    Raises:
+        SpeechError: there is nothing to speak, or the voice lacks a symbol.
+        PluginError: there is no phonemizer for the language.
+    """
+    if not text.strip():
+        raise SpeechError("the text is empty. Give a text to speak")
+    id_map = source.config["phoneme_id_map"]
+    ids: list[list[int]] = []
+    missing: Counter[str] = Counter()
+    for phonemes in _phonemes_of(text, source):
+        if any(phoneme.strip() for phoneme in phonemes):
+            numbers, unknown = phonemes_to_ids([phonemes], id_map)
+            ids.append(numbers)
+            missing += unknown
+    if missing:
+        names = ", ".join(f"'{symbol}' (U+{ord(symbol[0]):04X})" for symbol in missing)
+        raise SpeechError(f"the voice has no symbol for {names}. Write the text without it")
+    if not ids:
+        raise SpeechError(f"there is nothing to speak in {text!r}. Give a text with letters")
+    return ids
+
+
+def _phonemes_of(text: str, source: VoiceSource) -> list[list[str]]:
+    """sentence > phoneme.
+
+    Raises:
+        SpeechError: the text can't be phonemized.
+        PluginError: there is no phonemizer for the language.
+    """
+    kind = source.config.get("phoneme_type", "espeak")
+    if kind == "text":
+        return [list(unicodedata.normalize("NFD", text))]
+    if kind != "espeak":
+        raise SpeechError(f"the voice reads phonemes of type '{kind}', which only Piper itself makes. Use Piper")
+    settings = source.workspace.text if source.workspace is not None else None
+    host = Host.load(source.workspace)
+    try:
+        for name in settings.normalizers if settings is not None else ():
+            normalizer: Normalizer = host.create(host.normalizer(name))
+            (text,) = normalizer.normalize([text], language=source.language)
+        name = settings.phonemizer if settings is not None else "auto"
+        phonemizer: Phonemizer = host.create(host.phonemizer_for(source.espeak_voice, name))
+        try:
+            (phonemes,) = phonemizer.phonemize([text], language=source.espeak_voice)
+        finally:
+            phonemizer.close()
+    except WorkbenchError:
+        raise
+    except ValueError as error:
+        raise SpeechError(f"the text can't be phonemized: {error}") from None
+    return phonemes

@@ -1,0 +1,243 @@
+"""Speak and export voices; runs in the `torch` worker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core_vits.errors import CheckpointFileError
+from core_vits.infer import Scales, SpeechError, to_int16
+from workbench.api import Exporter, ExporterSpec, ExportResult, Verdict, Verifier
+from workbench.errors import CheckpointError, EnvironmentProblem, ExportError, WorkbenchError
+from workbench.host import Host, Registered
+from workbench.workers.targets.sentences import default_sentence
+from workbench.workers.targets.speaking import load_voice, sentences_of
+from workbench.workers.targets.voice_source import VoiceSource, find_source
+from workbench.workers.targets.wav import write_wav
+
+Progress = Callable[[float, float, str], None]
+
+_STAGING = re.compile(r"\.voice-(\d+)-\w+")
+
+
+def speak(
+    source: str,
+    text: str | None,
+    out_wav: str,
+    *,
+    run_folder: str | None = None,
+    config: str | None = None,
+    workspace: str | None = None,
+    speaker: int | str | None = None,
+    noise_scale: float | None = None,
+    length_scale: float | None = None,
+    noise_w: float | None = None,
+    seed: int = 1234,
+    normalize: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Speak a text into a 16-bit mono WAV.
+
+    Args:
+        source: a checkpoint (`.ckpt`) or an exported voice (`.onnx` with its `.onnx.json`).
+        text: None: the language's default sentence.
+        out_wav: the WAV; replaced when the new one is complete.
+        run_folder: the run that saved the checkpoint; found by its place if not given.
+        config: the voice's configuration, if it lies elsewhere.
+        workspace: the workspace file, for voices that come without settings.
+        speaker: number or name; the first if not given.
+        noise_scale: variation of the sound; this and the next two: the voice's own if not given.
+        length_scale: factor on all durations.
+        noise_w: variation of the durations.
+        seed: a checkpoint speaks the same samples for the same seed; an exported voice draws its noise itself.
+        normalize: bring every sentence's peak to full scale, as Piper's runtime does.
+
+    Returns:
+        `wav`, `seconds`, `sample_rate` (Hz), `peak` (of the voice itself, before normalising, full scale = 1), `text`,
+        `sentences` (their number), `seconds_to_speak` (wall time of the synthesis).
+
+    Raises:
+        CheckpointError: the voice can't be loaded, or speaks no numbers.
+        WorkbenchError: the text or the speaker is not for this voice.
+        EnvironmentProblem: the WAV can't be written.
+    """
+    report = progress or _no_progress
+    voice = find_source(source, run_folder=run_folder, config=config, workspace=workspace)
+    said = default_sentence(voice.language) if text is None else text
+    try:
+        scales = Scales.from_config(voice.config, noise_scale=noise_scale, length_scale=length_scale, noise_w=noise_w)
+        number = _speaker_number(speaker, voice)
+        sentences = sentences_of(said, voice)
+        report(0, len(sentences) + 1, "loading the voice")
+        engine = load_voice(voice)
+        started = time.perf_counter()
+        spoken = []
+        for index, ids in enumerate(sentences):
+            report(index + 1, len(sentences) + 1, "speaking")
+            spoken.append(engine.speak(ids, scales, number, seed + index))
+    except SpeechError as error:
+        raise WorkbenchError(str(error)) from None
+    elapsed = time.perf_counter() - started
+    if not all(np.isfinite(audio).all() for audio in spoken):
+        raise CheckpointError(f"{source}: the voice speaks no numbers (training diverged). Use an earlier checkpoint")
+    samples = np.concatenate([to_int16(audio, normalize=normalize) for audio in spoken])
+    try:
+        write_wav(Path(out_wav), samples.astype("<i2").tobytes(), voice.sample_rate)
+    except OSError as error:
+        raise EnvironmentProblem(f"{out_wav}: can't be written ({error.strerror or error})") from None
+    report(len(sentences) + 1, len(sentences) + 1, "done")
+    return {
+        "wav": out_wav,
+        "seconds": samples.size / voice.sample_rate,
+        "sample_rate": voice.sample_rate,
+        "peak": max(float(np.abs(audio).max(initial=0.0)) for audio in spoken),
+        "text": said,
+        "sentences": len(sentences),
+        "seconds_to_speak": elapsed,
+    }
+
+
+def _speaker_number(speaker: int | str | None, voice: VoiceSource) -> int | None:
+    """
+    Raises:
+        SpeechError: the voice has no speaker of that name.
+    """
+    if speaker is None or isinstance(speaker, int):
+        return speaker
+    names = voice.config.get("speaker_id_map") or {}
+    if speaker in names:
+        return int(names[speaker])
+    if speaker.isdecimal():
+        return int(speaker)
+    there = f"there are: {', '.join(names)}" if names else "it has one speaker without a name"
+    raise SpeechError(f"the voice has no speaker '{speaker}'; {there}")
+
+
+def export(
+    checkpoint: str,
+    run_folder: str | None,
+    out_folder: str,
+    exporter: str = "onnx",
+    *,
+    config: str | None = None,
+    workspace: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Export a checkpoint and compare the voice with it; only a voice that equals it gets its name.
+
+    Everything happens in a folder beside the target. A voice of that name that is there already stays untouched until
+    the new one is complete and accepted.
+
+    Args:
+        checkpoint: of this program or of Piper.
+        run_folder: the run that saved the checkpoint; found by its place if None.
+        out_folder: made if it is missing.
+        exporter: name of an exporter.
+        config: the voice's configuration, if it lies elsewhere.
+        workspace: the workspace file, for checkpoints that come without settings.
+
+    Returns:
+        `accepted`; `files`: paths, the main one first, empty if it was rejected; `largest_difference` (full scale = 1;
+        None if the exporter has no verifier); `message`: one line for the user; `findings` of the verifier; `voice`.
+
+    Raises:
+        CheckpointError: the checkpoint can't be read.
+        ExportError: it could not be exported.
+        PluginError: there is no such exporter.
+    """
+    report = progress or _no_progress
+    report(0, 3, "reading the checkpoint")
+    source = find_source(checkpoint, run_folder=run_folder, config=config, workspace=workspace)
+    host = Host.load(source.workspace)
+    entry = host.exporter(exporter)
+    folder = Path(out_folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        with tempfile.TemporaryDirectory(prefix=f".voice-{os.getpid()}-", dir=folder) as staging:
+            files, verdict = _export_and_verify(host, entry, source, Path(staging), report)
+            if verdict is None or verdict.accepted:
+                # The main file last: who sees it, sees all of the voice.
+                for path in reversed(files):
+                    path.replace(folder / path.name)
+            names = [path.name for path in files]
+    except OSError as error:
+        raise ExportError(f"{out_folder}: the voice can't be written ({error.strerror or error})") from None
+    report(3, 3, "done")
+    return _result(host, source, folder, names, verdict)
+
+
+def _export_and_verify(
+    host: Host, entry: Registered[ExporterSpec], source: VoiceSource, staging: Path, report: Progress
+) -> tuple[list[Path], Verdict | None]:
+    """
+    Raises:
+        CheckpointError: the checkpoint can't be read.
+        ExportError: the exporter or its verifier failed.
+        OSError: a file can't be written.
+    """
+    # One thread: a trainer may be running beside us and wants the cores.
+    torch.set_num_threads(1)
+    exporter: Exporter = host.create(entry)
+    try:
+        report(1, 3, "exporting")
+        files = exporter.export(source.path, source.config, source.identity(), staging)
+        report(2, 3, "comparing with the checkpoint")
+        if not entry.spec.verifier:
+            return files, None
+        verifier: Verifier = host.create_target(entry.plugin, entry.spec.verifier)
+        return files, verifier.verify(source.path, files)
+    except (WorkbenchError, OSError):
+        raise
+    except CheckpointFileError as error:
+        raise CheckpointError(str(error)) from None
+    except Exception as error:
+        said = " ".join(str(error).split())
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ExportError(f"{source.path}: can't be exported ({kind}{said[:400]})") from error
+
+
+def _result(host: Host, source: VoiceSource, folder: Path, names: list[str], verdict: Verdict | None) -> dict[str, Any]:
+    accepted = verdict is None or verdict.accepted
+    files = [folder / name for name in names] if accepted else []
+    main = folder / names[0]
+    said = "; ".join(finding.message for finding in verdict.findings) if verdict is not None else "was not compared"
+    if accepted:
+        message = f"{main} {said}"
+        difference = verdict.largest_difference if verdict is not None else 0.0
+        result = ExportResult(checkpoint=source.path, files=tuple(files), largest_difference=difference, accepted=True)
+        host.emit("workbench_export_finished", result=result)
+    else:
+        kept = "; the voice of that name that was there is untouched" if main.exists() else ""
+        message = f"{source.path}: the export is rejected and removed: {names[0]} {said}{kept}"
+    return {
+        "accepted": accepted,
+        "files": [str(path) for path in files],
+        "largest_difference": verdict.largest_difference if verdict is not None else None,
+        "message": message,
+        "findings": [finding.as_json() for finding in verdict.findings] if verdict is not None else [],
+        "voice": source.identity().stem,
+    }
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what exports of processes that were killed left behind."""
+    for path in folder.iterdir():
+        match = _STAGING.fullmatch(path.name)
+        if match and not Path(f"/proc/{match.group(1)}").exists() and Path("/proc/self").exists():
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path)
+
+
+def _no_progress(done: float, total: float, what: str) -> None:
+    """Nobody listens."""

@@ -1,0 +1,44 @@
+"""WAV files that are complete or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import wave
+from pathlib import Path
+
+
+def write_wav(path: Path, samples: bytes, sample_rate: int) -> None:
+    """Write 16-bit mono samples; an older file stays as it was until the new one is complete.
+
+    Args:
+        path: its folder is made if it is missing.
+        samples: little-endian int16.
+        sample_rate: Hz.
+
+    Raises:
+        OSError: it can't be written; nothing of it is left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with wave.open(file, "wb") as stream:
+                stream.setnchannels(1)
+                stream.setsampwidth(2)
+                stream.setframerate(sample_rate)
+                stream.writeframes(samples)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp lets nobody else read; a voice sample is an ordinary file.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
