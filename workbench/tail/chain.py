@@ -13,9 +13,12 @@ _CHAIN_LIMIT = 1000
 def resumed_from(version_dir: Path) -> Path | None:
     """Give the version directory whose checkpoint a Lightning run was resumed from.
 
-    `config.yaml` holds the path as it was typed, relative to the directory of the launch or on another machine, so the
-    directory is looked for where it says, and beside this one by name. None if the run was not resumed, was not
-    started from the command line, or the other directory is gone.
+    `config.yaml` holds the path as it was typed, relative to the directory of the launch or on another machine: if it
+    leads nowhere from here, the directory of that name beside this one is meant. A checkpoint of another family of
+    runs is where a fine-tuning began, not its history.
+
+    Returns:
+        None if the run was not resumed, was not started from the command line, or the other directory is gone.
     """
     try:
         match = _CKPT_PATH.search((version_dir / "config.yaml").read_text("utf-8", "replace"))
@@ -26,11 +29,10 @@ def resumed_from(version_dir: Path) -> Path | None:
         return None
     checkpoint = Path(written)
     folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-    beside = version_dir.parent / folder.name
-    for candidate in (folder, beside):
-        if candidate.name and candidate.is_dir() and candidate.resolve() != version_dir.resolve():
-            return candidate
-    return None
+    here = version_dir.resolve()
+    candidate = folder.resolve() if folder.is_dir() else here.parent / folder.name
+    is_sibling = candidate.parent == here.parent and candidate != here
+    return candidate if is_sibling and candidate.is_dir() else None
 
 
 def version_chain(version_dir: Path) -> tuple[Path, ...]:
@@ -38,8 +40,8 @@ def version_chain(version_dir: Path) -> tuple[Path, ...]:
     chain: list[Path] = []
     seen = {version_dir.resolve()}
     current = resumed_from(version_dir)
-    while current is not None and current.resolve() not in seen and len(chain) < _CHAIN_LIMIT:
+    while current is not None and current not in seen and len(chain) < _CHAIN_LIMIT:
         chain.append(current)
-        seen.add(current.resolve())
+        seen.add(current)
         current = resumed_from(current)
     return tuple(reversed(chain))

@@ -36,6 +36,9 @@ CHUNK = 1024 * 1024
 _CHUNK_AFTER_SKIP = 128 * 1024
 """Bytes. Where clips lie close together most of a large chunk would be read twice."""
 
+_SEARCH_WINDOW = 128 * 1024
+"""Bytes looked through at once for the start of a record: zeros are all candidates, at 60 bytes of scratch each."""
+
 _VECTOR_FROM = 64
 """Records. Below this the pure Python CRC is faster than numpy's fixed price."""
 
@@ -271,7 +274,7 @@ class RecordReader:
             # A network file system shows zeros before the data arrives: no damage after all.
             self._search_from, self.tail_problem = None, ""
             return True
-        window = os.pread(descriptor, min(CHUNK, end - search_from), search_from)
+        window = os.pread(descriptor, min(_SEARCH_WINDOW, end - search_from), search_from)
         found = find_header(window)
         if found is None and self.stop is not None and search_from + len(window) >= end:
             found = self.stop - search_from

@@ -42,8 +42,9 @@ _CONTENT_FORMAT = {
 }
 """TensorFlow's DataType number -> struct format of one element in `tensor_content`."""
 
+_HALF = 19
 _TENSOR_FLOATS = {5: ("<f", _FIXED32), 6: ("<d", _FIXED64)}
-_TENSOR_INTEGERS = frozenset({7, 10, 11, 16, 17})
+_TENSOR_INTEGERS = frozenset({7, 10, 11, 13, 16, 17})
 _SIGNED = frozenset({7, 10})
 
 
@@ -243,30 +244,44 @@ def _parse_audio(window: Window, start: int, stop: int, tag: str, budget: _Budge
 
 def _single_number(window: Window, start: int, stop: int, budget: _Budget) -> float | None:
     """Give the value of a `TensorProto` that holds exactly one number; None for anything else."""
-    kind_of_element, elements = 0, 1
-    content: bytes | None = None
+    element, elements = 0, 1
+    content = b""
     numbers: list[float] = []
     for number, kind, at, length in _fields(window, start, stop, budget):
         if number == 1 and kind == _VARINT:
-            kind_of_element = at
+            element = at
         elif number == 2 and kind == _BYTES:
             elements = _element_count(window, at, at + length, budget)
         elif number == 4 and kind == _BYTES and length <= 8:
             content = _exactly(window, at, length)
-        elif number in _TENSOR_FLOATS:
-            layout, unpacked = _TENSOR_FLOATS[number]
-            if kind == unpacked or (kind == _BYTES and length == struct.calcsize(layout)):
-                numbers.append(struct.unpack(layout, _exactly(window, at, struct.calcsize(layout)))[0])
-        elif number in _TENSOR_INTEGERS and kind in (_VARINT, _BYTES):
-            value, end = (at, 0) if kind == _VARINT else _varint(window, at, at + length)
-            if kind == _VARINT or end == at + length:
-                numbers.append(float(_signed(value) if number in _SIGNED else value))
+        else:
+            numbers += _typed_number(window, number, kind, at, length)
     if elements != 1:
         return None
-    layout = _CONTENT_FORMAT.get(kind_of_element, "")
-    if content is not None and layout and len(content) == struct.calcsize(layout):
+    layout = _CONTENT_FORMAT.get(element, "")
+    if layout and len(content) == struct.calcsize(layout):
         return float(struct.unpack(layout, content)[0])
-    return numbers[0] if len(numbers) == 1 else None
+    if len(numbers) != 1:
+        return None
+    if element == _HALF:  # its bits are stored as an integer
+        return float(struct.unpack("<e", struct.pack("<H", int(numbers[0]) & 0xFFFF))[0])
+    return numbers[0]
+
+
+def _typed_number(window: Window, number: int, kind: int, at: int, length: int) -> list[float]:
+    """Give the number of a typed value field (`float_val`, `int64_val`, …) that holds one, packed or not."""
+    if number in _TENSOR_FLOATS:
+        layout, unpacked = _TENSOR_FLOATS[number]
+        size = struct.calcsize(layout)
+        if kind == unpacked or (kind == _BYTES and length == size):
+            return [float(struct.unpack(layout, _exactly(window, at, size))[0])]
+    elif number in _TENSOR_INTEGERS and kind == _VARINT:
+        return [float(_signed(at) if number in _SIGNED else at)]
+    elif number in _TENSOR_INTEGERS and kind == _BYTES and length:
+        value, end = _varint(window, at, at + length)
+        if end == at + length:
+            return [float(_signed(value) if number in _SIGNED else value)]
+    return []
 
 
 def _element_count(window: Window, start: int, stop: int, budget: _Budget) -> int:
