@@ -62,9 +62,7 @@ def one_of(*choices: str) -> Check:
     """The value must be one of `choices`."""
 
     def check(value: object) -> str:
-        if value in choices:
-            return ""
-        return f"one of {', '.join(choices)} is wanted{did_you_mean(str(value), choices)}"
+        return "" if value in choices else f"one of {', '.join(choices)} is wanted"
 
     return check
 

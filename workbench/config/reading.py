@@ -235,7 +235,8 @@ def _wanted(hint: Any) -> str:
         Path: "a path in quotes",
     }
     if typing.get_origin(hint) in (tuple, list):
-        return "a list"
+        inner = typing.get_args(hint)[0] if typing.get_args(hint) else str
+        return f"a list ({_wanted(inner)} for each item)"
     return names.get(hint, str(hint))
 
 
