@@ -32,22 +32,72 @@ class AudioError(ValueError):
     """A recording can't be used; the message is one line and begins with what is wrong, not with the file."""
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A decoded recording."""
+
+    samples: Samples
+    """Mean of all channels."""
+    sample_rate: int
+    """Hz."""
+    channels: int
+    peak: float
+    """Largest absolute sample of any channel before mixing, full scale = 1."""
+
+
+def read_recording(path: Path) -> Recording:
+    """Decode a recording at its own rate.
+
+    Raises:
+        AudioError: not an audio file, without samples, shorter than its header says, or not finite.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            promised, rate = file.frames, int(file.samplerate)
+            samples_SC = file.read(dtype="float32", always_2d=True)
+        missing = _missing_bytes(path)
+    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+        raise AudioError(f"can't be decoded: {_reason(path, error)}. Record or convert it again.") from None
+    if missing or len(samples_SC) < promised:
+        raise AudioError(
+            f"is cut short: its header promises more than the {len(samples_SC) / rate:.2f} s that are there, so the "
+            "text would not match. Copy it again."
+        )
+    if len(samples_SC) == 0:
+        raise AudioError("has no samples. Record it again, or delete the row.")
+    if not np.isfinite(samples_SC).all():
+        raise AudioError("has samples that are not finite numbers. Convert it again.")
+    samples = samples_SC[:, 0] if samples_SC.shape[1] == 1 else samples_SC.mean(axis=1)
+    peak = max(float(samples_SC.max()), -float(samples_SC.min()))
+    return Recording(np.ascontiguousarray(samples), rate, samples_SC.shape[1], peak)
+
+
 def decode(path: Path) -> tuple[Samples, int]:
     """Samples of a recording at its own rate, all channels mixed by their mean, and that rate in Hz.
 
     Raises:
-        AudioError: not an audio file, cut short so that nothing can be read, empty, or not finite.
+        AudioError: see `read_recording`.
     """
-    try:
-        samples_SC, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
-        raise AudioError(f"can't be decoded: {_reason(path, error)}. Record or convert it again.") from None
-    if samples_SC.shape[0] == 0:
-        raise AudioError("has no samples. Record it again, or delete the row.")
-    samples: Samples = samples_SC[:, 0] if samples_SC.shape[1] == 1 else samples_SC.mean(axis=1)
-    if not np.isfinite(samples).all():
-        raise AudioError("has samples that are not finite numbers. Convert it again.")
-    return np.ascontiguousarray(samples), int(rate)
+    recording = read_recording(path)
+    return recording.samples, recording.sample_rate
+
+
+# Sizes that a program writes which can't know the size yet (it writes to a pipe).
+_UNKNOWN_SIZES = frozenset({0, 0x7FFF_FFFF, 0x7FFF_FFFF - 36, 0xFFFF_FFFF, 0xFFFF_FFFF - 36, 0xFFFF_FFF0})
+
+
+def _missing_bytes(path: Path) -> int:
+    """Bytes of audio that a WAV's header promises and the file lacks; libsndfile passes over that in silence."""
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+            return 0
+        size = path.stat().st_size
+        while len(head := file.read(8)) == 8:
+            length = int.from_bytes(head[4:], "little")
+            if head[:4] == b"data":
+                return 0 if length in _UNKNOWN_SIZES else max(0, file.tell() + length - size)
+            file.seek(length + length % 2, 1)
+    return 0
 
 
 def _reason(path: Path, error: Exception) -> str:
@@ -79,7 +129,7 @@ def load_recording(path: Path, sample_rate: int) -> Samples:
     """A recording at the voice's rate, as `librosa.load(path, sr=sample_rate)` gives it.
 
     Raises:
-        AudioError: see `decode`.
+        AudioError: see `read_recording`.
     """
     return resample(*decode(path), sample_rate)
 

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset, Sampler
 from core_vits.audio import from_int16
 from core_vits.cache import CacheReader
 from core_vits.config import AudioConfig
+from core_vits.manifest import split_sizes
 from core_vits.spectrogram import linear_spectrogram
 
 
@@ -44,13 +45,6 @@ class Split:
         except (KeyError, TypeError):
             raise ValueError("split.json has no lists train, validation and test. Start a new run.") from None
         return cls(*parts)
-
-
-def split_sizes(clips: int, validation_split: float, test_clips: int) -> tuple[int, int, int]:
-    """Clips for training, validation and test: Piper's arithmetic (1.8), which keeps at least one for training."""
-    validation = int(clips * validation_split)
-    test = min(test_clips, max(0, clips - validation - 1))
-    return clips - validation - test, validation, test
 
 
 def split(keys: Sequence[str], validation_split: float, test_clips: int, seed: int) -> Split:

@@ -216,6 +216,13 @@ def speaker_ids(rows: Iterable[Row]) -> dict[str, int]:
     return {name: number for number, name in enumerate(names)}
 
 
+def split_sizes(clips: int, validation_split: float, test_clips: int) -> tuple[int, int, int]:
+    """Clips for training, validation and test: Piper's arithmetic (1.8), which keeps at least one for training."""
+    validation = int(clips * validation_split)
+    test = min(test_clips, max(0, clips - validation - 1))
+    return clips - validation - test, validation, test
+
+
 def find_recording(audio_folder: Path, file: str) -> Path | None:
     """The recording of a row: the name as written, else with `.wav`, else with `.flac`; a regular file or None.
 

@@ -7,6 +7,7 @@ has the same number in every voice, which is what makes a checkpoint usable with
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,15 +45,22 @@ ESPEAK_LANGUAGES: frozenset[str] = frozenset(_ESPEAK_LANGUAGES.split())
 """BCP 47 primary languages that eSpeak NG 1.51 and 1.52 have a voice for."""
 
 # Languages whose eSpeak NG voice has another name than their tag.
-_ESPEAK_NAMES = MappingProxyType({"zh": "cmn", "no": "nb", "zh-yue": "yue"})
+_ESPEAK_NAMES = MappingProxyType({"zh": "cmn", "no": "nb", "zh-hk": "yue"})
+# Language and country that have a voice of their own; other countries speak the language's only voice.
+_ESPEAK_COUNTRIES = frozenset({"en-gb", "en-us", "fr-be", "fr-ch", "fr-fr", "pt-br", "ru-lv"})
 
 
 def espeak_voice_names(language: str) -> tuple[str, ...]:
-    """Names of eSpeak NG voices that may speak a language, the best first: `ru-RU` gives `ru-ru` and `ru`."""
+    """Names of eSpeak NG voices that may speak a language, the best first.
+
+    `ru-RU` gives `ru` and `ru-ru`, `en-US` gives `en-us` and `en`, the name of a voice gives itself first.
+    """
     tag = language.strip().replace("_", "-").lower()
     primary = tag.partition("-")[0]
-    names = (tag, _ESPEAK_NAMES.get(tag, ""), primary, _ESPEAK_NAMES.get(primary, ""))
-    return tuple(dict.fromkeys(name for name in names if name))
+    general = _ESPEAK_NAMES.get(tag) or _ESPEAK_NAMES.get(primary) or primary
+    of_a_country = re.fullmatch(r"[a-z]{2,3}-[a-z]{2}", tag) and tag not in _ESPEAK_COUNTRIES
+    names = (general, tag) if of_a_country or tag == primary else (tag, general)
+    return tuple(dict.fromkeys(name for name in (*names, primary) if name))
 
 
 def espeak_data_fingerprint(folder: Path) -> str:
