@@ -1,0 +1,196 @@
+"""Services with recorded data: real run directories and event files, a fixed clock, no processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tail.event_files import EventWriter, event_name
+from textual.app import App
+from textual.pilot import Pilot
+
+from workbench.errors import Cancelled, RunError
+from workbench.jobs.rundir import FileLock, append_line, ask_to_stop, stop_requested, write_json
+from workbench.jobs.runs import RunView, list_runs, read_run
+from workbench.tail.follower import RunFollower
+from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
+
+NOW = 1_800_000_000.0
+LOSSES = {"mel": 24.0, "kl": 1.2, "duration": 1.4, "feature": 6.0, "generator": 2.4, "discriminator": 2.2}
+
+
+def make_run(
+    runs: Path, run_id: str, *, state: str = "running", epoch: int = 3, step: int = 400, **status: Any
+) -> Path:
+    """A run directory as the trainer leaves it."""
+    folder = runs / run_id
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "logs").mkdir()
+    write_json(folder / "run.json", {"format": 1, "id": run_id, "created": NOW - 3600, "voice": "aelita"})
+    values = {
+        "format": 1, "phase": "train", "state": state, "epoch": epoch, "epochs": 20, "step": step,
+        "optimizer_step": 2 * step, "batch": 40, "batches_per_epoch": 120, "steps_per_second": 3.1, "data_wait": 0.02,
+        "eta_seconds": 6600.0, "progress": None, "losses": LOSSES, "val_mel": 25.1, "message": "", "pid": 1,
+        "updated": NOW - 1, "host": "host", "exit_code": None,
+    }  # fmt: skip
+    write_json(folder / "status.json", values | status)
+    (folder / "logs" / "train.log").write_text("epoch 2 done\nepoch 3 begins\n", encoding="utf-8")
+    return folder
+
+
+def add_checkpoint(folder: Path, epoch: int, step: int, *, val_mel: float | None, seconds_ago: float = 60.0) -> Path:
+    """A checkpoint file (its content is never read here) and its line in the index."""
+    name = f"epoch={epoch}-step={2 * step}.ckpt"
+    (folder / "checkpoints" / name).write_bytes(b"\0" * 2_500_000)
+    record = {"file": name, "epoch": epoch, "step": step, "optimizer_step": 2 * step, "bytes": 2_500_000}
+    append_line(folder / "checkpoints" / "index.jsonl", record | {"time": NOW - seconds_ago, "val_mel": val_mel})
+    return folder / "checkpoints" / name
+
+
+def add_curves(folder: Path, steps: range, *, nan_at: int | None = None) -> EventWriter:
+    """Falling losses at each step, validation every hundredth, epochs of 120 batches."""
+    writer = EventWriter(folder / "metrics" / event_name(), NOW - 3600)
+    write_curves(writer, steps, nan_at=nan_at)
+    return writer
+
+
+def write_curves(writer: EventWriter, steps: range, *, nan_at: int | None = None) -> None:
+    for step in steps:
+        for number, (name, start) in enumerate(LOSSES.items()):
+            value = start * (1 + 2 * math.exp(-step / 80)) + 0.05 * start * math.sin(step * (number + 2))
+            writer.scalar(f"train/{name}", step, math.nan if step == nan_at else value, NOW - 3600 + step)
+        if step % 100 == 99:
+            writer.scalar("val/mel", step, 25.0 + 40 * math.exp(-step / 80), NOW - 3600 + step)
+        writer.scalar("epoch", step, step // 120, NOW - 3600 + step)
+
+
+class Recorded:
+    """What the panes ask for, from files in a folder; calls into workers are written down."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runs = root / "runs"
+        self.calls: list[tuple[Any, ...]] = []
+        self.scan_result = ScanResult()
+        self.scan_error: Exception | None = None
+        self.export_result = Exported(files=(), largest_difference=None, accepted=False, message="not recorded")
+        self.play_result = Played(played=True, message="played 1.9 s by sounddevice on 'default'")
+        self.voices: list[VoiceFile] = []
+        self.gate: threading.Event | None = None
+        """When set, worker calls wait for it, or for `cancel`."""
+        self.cancelled = threading.Event()
+        self.clock = NOW
+        self.project = Project(
+            name="aelita", language="ru", quality="tiny", root=root, metadata="metadata.csv", epochs=20, device="CPU"
+        )
+
+    def now(self) -> float:
+        return self.clock
+
+    def disk_free(self) -> int | None:
+        return 212_000_000_000
+
+    def list_runs(self) -> Sequence[RunView]:
+        return list(reversed(list_runs(self.runs)))
+
+    def read_run(self, folder: Path) -> RunView:
+        return read_run(folder)
+
+    def follower(self, run: RunView) -> RunFollower:
+        return RunFollower(run.folder / "metrics")
+
+    def log_lines(self, run: RunView, count: int) -> Sequence[str]:
+        return (run.folder / "logs" / "train.log").read_text(encoding="utf-8").splitlines()[-count:]
+
+    def list_voices(self) -> Sequence[VoiceFile]:
+        return tuple(self.voices)
+
+    def scan(self, progress: Progress) -> ScanResult:
+        self.calls.append(("scan",))
+        progress(12, 48, "metadata.csv:12")
+        self._wait()
+        if self.scan_error is not None:
+            raise self.scan_error
+        return self.scan_result
+
+    def training_facts(self) -> str:
+        return "48 clips of metadata.csv   20 epochs\nquality tiny   CPU"
+
+    def start(self, resume: RunView | None) -> RunView:
+        self.calls.append(("start", None if resume is None else resume.id))
+        if any(run.live for run in self.list_runs()):
+            raise RunError("a run is active")
+        folder = resume.folder if resume is not None else make_run(self.runs, "20270115-100000-aelita", epoch=0, step=0)
+        lock = FileLock(folder / "run.lock")
+        lock.acquire()
+        self.locks = [lock]
+        return read_run(folder)
+
+    def stop(self, run: RunView) -> None:
+        self.calls.append(("stop", run.id))
+        ask_to_stop(run.folder)
+
+    def is_stopping(self, run: RunView) -> bool:
+        return stop_requested(run.folder)
+
+    def export(self, run: RunView, checkpoint: Path, progress: Progress) -> Exported:
+        self.calls.append(("export", checkpoint.name))
+        progress(1, 3, "exporting")
+        self._wait()
+        return self.export_result
+
+    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
+        self.calls.append(("speak", source.name, text))
+        self._wait()
+        return Spoken(wav=self.root / "voices" / "spoken" / "x.wav", seconds=1.9, peak=0.71)
+
+    def play(self, wav: Path) -> Played:
+        self.calls.append(("play", wav.name))
+        self._wait()
+        return self.play_result
+
+    def cancel(self, pool: str) -> None:
+        self.calls.append(("cancel", pool))
+        self.cancelled.set()
+
+    def manual(self) -> Sequence[tuple[str, str]]:
+        return [("training", "# Training\n\nA voice is trained in epochs.")]
+
+    def default_sentence(self) -> str:
+        return "Добрый день, это новый голос."
+
+    def close(self) -> None:
+        self.cancelled.set()
+
+    def _wait(self) -> None:
+        if self.gate is not None:
+            while not self.gate.wait(0.01):
+                if self.cancelled.is_set():
+                    self.cancelled.clear()
+                    raise Cancelled("cancelled; the worker was ended")
+
+
+def recorded_scan(repo: Path, name: str = "scan_demo.json") -> ScanResult:
+    """A scan that the real worker made, as it came over the wire."""
+    data = json.loads((repo / "tests" / "tui" / "data" / name).read_text(encoding="utf-8"))
+    return ScanResult(**data)
+
+
+def screen_text(app: App[Any]) -> str:
+    """The screen as plain text."""
+    lines = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+    return "\n".join(lines) + "\n"
+
+
+async def until(pilot: Pilot[Any], true: Callable[[], bool], seconds: float = 8.0) -> None:
+    """Let the app go on until something holds; fails with the screen when it never does."""
+    for _ in range(int(seconds / 0.02)):
+        await pilot.pause()
+        if true():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("this never came true; the screen:\n" + screen_text(pilot.app))

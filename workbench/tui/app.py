@@ -1,0 +1,454 @@
+"""The terminal workbench: a frame around panes. Wires messages; what a pane does is in the pane."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.filter import LineFilter
+from textual.screen import Screen
+from textual.widget import Widget
+
+from workbench.errors import WorkbenchError
+from workbench.tui.alerts import AlertLog, record
+from workbench.tui.clean import CleanFilter, clean
+from workbench.tui.guard import GuardedScreen, Holder, holder_of
+from workbench.tui.keys import KEYS, bindings
+from workbench.tui.messages import Answered, JobEnded, Looked, Progressed, Said
+from workbench.tui.panes.base import Pane
+from workbench.tui.screens.dialogs import AskScreen
+from workbench.tui.screens.pages import Page, help_text
+from workbench.tui.services import Progress, Services
+from workbench.tui.watch import Snapshot, Watcher
+from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, run_state
+from workbench.tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.api import PaneSpec
+    from workbench.config import Workspace
+    from workbench.host.host import Host
+    from workbench.jobs.runs import RunView
+    from workbench.tail.follower import RunFollower
+
+TICK_SECONDS = 0.5
+SMALLEST = (60, 16)
+"""Columns and lines below which one plain block of text is shown."""
+
+
+def _data_pane() -> Widget:
+    from workbench.tui.panes.data import DataPane
+
+    return DataPane(id="data")
+
+
+def _train_pane() -> Widget:
+    # The chart brings numpy and the plotting library: 0.2 s that only this pane pays.
+    from workbench.tui.panes.train import TrainPane
+
+    return TrainPane(id="train")
+
+
+def _checkpoints_pane() -> Widget:
+    from workbench.tui.panes.checkpoints import CheckpointsPane
+
+    return CheckpointsPane(id="checkpoints-pane")
+
+
+class WorkbenchApp(App[None]):
+    """Frame, run state, messages, confirmations."""
+
+    TITLE = "Voice Workbench"
+    CSS_PATH = "workbench.tcss"
+    # Not ClassVar as our own tables are: the base class declares both without it.
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (SMALLEST[0], "-normal"), (120, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (SMALLEST[1], "-high"), (36, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("all")]
+    COMMAND_PALETTE_BINDING = "colon"
+
+    def __init__(
+        self, services: Services, *, plugin_panes: Sequence[tuple[PaneSpec, Callable[[], Widget]]] = ()
+    ) -> None:
+        super().__init__()
+        # Over SSH an animation is a burst of bytes that says nothing.
+        self.animation_level = "none"
+        if self.no_color:
+            # The only theme that draws with the terminal's own colours, so that the filter leaves none.
+            self.theme = "ansi-dark"
+        self._clean = CleanFilter()
+        self.services = services
+        self.snapshot = Snapshot()
+        self.curves: RunFollower | None = None
+        self.alerts = AlertLog(services.now)
+        self._watcher = Watcher(services)
+        self._looking = False
+        self._shown_run: Path | None = None
+        self._first_look = True
+        self._jobs: dict[str, None] = {}
+        self._active = ""
+        self._holders = [
+            Holder(_data_pane, name="data", title="Data", key="1"),
+            Holder(_train_pane, name="train", title="Train", key="2"),
+            Holder(_checkpoints_pane, name="checkpoints", title="Checkpoints", key="3"),
+        ]
+        for number, (spec, make) in enumerate(plugin_panes[:4], start=6):
+            self._holders.append(Holder(make, name=f"plugin{number}", title=clean(spec.title), key=str(number)))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Every drawn line passes here: nothing from data reaches the terminal as a command to it."""
+        return [self._clean, *super().get_line_filters()]
+
+    def get_default_screen(self) -> Screen[None]:
+        """A screen that survives a pane that can't be drawn."""
+        return GuardedScreen(id="_default")
+
+    def compose(self) -> ComposeResult:
+        """Header, tabs, pane, message, footer; or one plain block in a terminal that is too small."""
+        with Vertical(id="frame"):
+            yield Header(id="header")
+            yield Tabs(id="tabs")
+            with Container(id="body"):
+                yield from self._holders
+            yield MessageLine(id="message")
+            yield Footer(id="footer")
+        yield Panel(id="plain")
+
+    async def on_mount(self) -> None:
+        """Show the first pane; the first look at the files may change that."""
+        for holder in self._holders:
+            holder.display = False
+        # Opened after the first look: a live training is what one wants to see then.
+        self._fill_frame()
+        self.set_interval(TICK_SECONDS, self._tick)
+        self._tick()
+
+    def on_resize(self) -> None:
+        """The frame's lines are as long as the terminal is wide."""
+        self._fill_frame()
+
+    # --- the files of the runs -------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        pane = self.pane
+        if pane is not None:
+            pane.ticked()
+        if not self._looking:
+            self._looking = True
+            needs = (pane is not None and pane.NEEDS_CURVES, (pane is not None and pane.NEEDS_LOG) or self._page_open)
+            self.run_worker(partial(self._look, *needs), thread=True, group="look", exit_on_error=False)
+
+    def _look(self, metrics: bool, log: bool) -> None:
+        """In a thread: read what may have changed and post it."""
+        try:
+            snapshot, curves, changed = self._watcher.look(self._shown_run, metrics=metrics, log=log)
+            if changed or self._first_look or snapshot != self.snapshot or curves is not self.curves:
+                self.post_message(Looked(snapshot, curves, changed))
+        except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
+            self.post_message(Said(self._explain("reading the runs", error), "bad"))
+        finally:
+            self._looking = False
+
+    def look_again(self) -> None:
+        """Files were just written: list them at the next look instead of within two seconds."""
+        self._watcher.forget_list()
+
+    @on(Looked)
+    async def _looked(self, event: Looked) -> None:
+        before, self.snapshot, self.curves = self.snapshot, event.snapshot, event.curves
+        if self._first_look:
+            self._first_look = False
+            await self.action_pane("train" if event.snapshot.live is not None else "data")
+            if event.snapshot.live is not None:
+                self.post_message(Said(f"attached to {event.snapshot.live.id}, which is training", "good"))
+        else:
+            for text, level in self.alerts.news(before, event.snapshot):
+                self.post_message(Said(text, level))
+        self._fill_frame()
+        pane = self.pane
+        if pane is not None:
+            pane.looked(event.snapshot, event.curves, event.curves_changed)
+        if isinstance(self.screen, Page):
+            self.screen.reread()
+
+    # --- frame -----------------------------------------------------------------------------------------------------
+
+    @property
+    def holder(self) -> Holder | None:
+        """The holder that is shown."""
+        return next((holder for holder in self._holders if holder.pane_name == self._active), None)
+
+    @property
+    def pane(self) -> Pane | None:
+        """The pane of ours that is shown; None for a plugin's pane, a failed one, or before the first."""
+        holder = self.holder
+        return holder.pane if holder is not None and not holder.failure and isinstance(holder.pane, Pane) else None
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Scopes of the key table that hold for the pane."""
+        return self.pane.SCOPES if self.pane is not None else ()
+
+    @property
+    def _page_open(self) -> bool:
+        return isinstance(self.screen, Page)
+
+    @property
+    def _base(self) -> Screen[Any] | None:
+        """The screen below the dialogs."""
+        return self.screen_stack[0] if self.screen_stack else None
+
+    def _fill_frame(self) -> None:
+        width, height = self.size
+        base = self._base
+        if base is None or not base.query("#header"):
+            return
+        base.query_one(Header).fill(self.services.project, self.snapshot, width)
+        tabs = [(holder.key, holder.title, holder.pane_name == self._active) for holder in self._holders]
+        base.query_one(Tabs).fill(tabs, [*self._jobs], width)
+        base.query_one(Footer).fill(self.scopes, width, live=self.snapshot.live is not None)
+        if width < SMALLEST[0] or height < SMALLEST[1]:
+            base.query_one("#plain", Panel).show(self._plain(width, height))
+
+    def _plain(self, width: int, height: int) -> str:
+        run = self.snapshot.live or self.snapshot.run
+        lines = [
+            f"terminal too small: {SMALLEST[0]}x{SMALLEST[1]} is needed, this is {width}x{height}",
+            f"{self.services.project.name}: {run_state(run, stopping=self.snapshot.stopping)}",
+        ]
+        if run is not None:
+            lines += [f"{name} {value:.4g}" for name, value in run.status.losses.items() if isinstance(value, float)]
+        return "\n".join([*lines[: height - 1], "q leaves; a training goes on"])
+
+    @on(Said)
+    def _said(self, event: Said) -> None:
+        self.alerts.add(event.text, event.level)
+        # None while the app is closing: a thread may still have had something to say.
+        for line in self._base.query(MessageLine) if self._base is not None else ():
+            line.say(clean(event.text), event.level)
+
+    # --- work in threads -------------------------------------------------------------------------------------------
+
+    def in_thread(self, work: Callable[[], Any], then: Callable[[Any], object] | None = None) -> None:
+        """Do something that may block; call `then` with its result on the event loop. Errors become a message."""
+
+        def body() -> None:
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
+                self.post_message(Said(self._explain("this", error), "bad"))
+                return
+            if then is not None:
+                self.post_message(Answered(then, result))
+
+        self.run_worker(body, thread=True, group="asked", exit_on_error=False)
+
+    @on(Answered)
+    def _answered(self, event: Answered) -> None:
+        event.then(event.result)
+
+    def start_job(self, owner: Pane, job: str, label: str, work: Callable[[Progress], Any]) -> None:
+        """Run a long call in a thread; `owner` gets `Progressed` and `JobEnded`."""
+
+        def report(done: float, total: float, what: str) -> None:
+            owner.post_message(Progressed(job, done, total, what))
+
+        def body() -> None:
+            result, failure = None, None
+            try:
+                result = work(report)
+            except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
+                failure = error
+                if not isinstance(error, WorkbenchError):
+                    record(error)
+            owner.post_message(JobEnded(job, label, result, failure))
+
+        self._jobs[label] = None
+        self._fill_frame()
+        self.run_worker(body, thread=True, group=f"job-{job}", exit_on_error=False)
+
+    @on(JobEnded)
+    def _job_ended(self, event: JobEnded) -> None:
+        self._jobs.pop(event.label, None)
+        self._fill_frame()
+
+    def _explain(self, what: str, error: Exception) -> str:
+        if isinstance(error, WorkbenchError):
+            return str(error)
+        return f"{what} failed: {type(error).__name__}: {error} (trace in {record(error)})"
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual's last resort: a pane's failure stays in its holder."""
+        holder = holder_of(error)
+        if holder is None:
+            super()._handle_exception(error)
+            return
+        path = record(error)
+        holder.fail(error)
+        self.post_message(Said(f"{holder.title} failed: {error} (trace in {path})", "bad"))
+
+    # --- keys ------------------------------------------------------------------------------------------------------
+
+    async def action_pane(self, name: str) -> None:
+        """Show a pane; it is made when it is first shown."""
+        wanted = next((holder for holder in self._holders if holder.pane_name == name), None)
+        if wanted is None:
+            self.post_message(Said("no plugin adds a pane here", "info"))
+            return
+        for holder in self._holders:
+            holder.display = holder is wanted
+        self._active = name
+        pane = await wanted.open()
+        self._fill_frame()
+        if isinstance(pane, Pane):
+            self.call_after_refresh(pane.shown)
+        elif pane is not None:
+            pane.focus()
+
+    def action_help(self) -> None:
+        """Keys of this pane and the manual."""
+        text = help_text(self.scopes, self.services.manual())
+        self.push_screen(Page("help", lambda: text))
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C: say how to leave instead of leaving."""
+        self.post_message(Said("q leaves the viewer; a training goes on. X stops the training", "info"))
+
+    def action_alerts(self) -> None:
+        """All messages so far."""
+        self.push_screen(Page("messages", self.alerts.text, at_end=True))
+
+    def action_trainer_log(self) -> None:
+        """What the trainer printed."""
+        empty = "There is no run yet, so nothing was printed. Press t to train."
+        self.push_screen(Page("trainer log", lambda: "\n".join(self.snapshot.log) or empty, at_end=True))
+
+    def action_start_training(self) -> None:
+        """Ask, with facts, then start."""
+        if self.snapshot.live is not None:
+            self.post_message(Said(f"{self.snapshot.live.id} is training already; X stops it", "warn"))
+            return
+        self.in_thread(self.services.training_facts, self._ask_to_train)
+
+    def _ask_to_train(self, facts: str) -> None:
+        stopped = self.snapshot.resumable
+        answers = [("train", "train from the start"), ("cancel", "cancel")]
+        if stopped is not None:
+            answers.insert(1, ("resume", f"resume {stopped.id}"))
+            facts += f"\n\n{stopped.id}: {run_state(stopped)}; r resumes it where it ended."
+
+        def answered(answer: str | None) -> None:
+            if answer == "train":
+                self._start(None)
+            elif answer == "resume":
+                self._start(stopped)
+
+        self.push_screen(AskScreen("start a training?", facts, answers, first="train"), answered)
+
+    def action_resume(self) -> None:
+        """Resume the latest run that did not reach its last epoch."""
+        if self.snapshot.live is not None:
+            self.post_message(Said(f"{self.snapshot.live.id} is training already", "warn"))
+        elif self.snapshot.resumable is None:
+            self.post_message(Said("no stopped training with a checkpoint to resume; t starts one", "warn"))
+        else:
+            self._start(self.snapshot.resumable)
+
+    def _start(self, resume: RunView | None) -> None:
+        self.post_message(Said("starting the training …" if resume is None else f"resuming {resume.id} …"))
+
+        async def started(run: RunView) -> None:
+            self._shown_run = run.folder
+            self.look_again()
+            self.post_message(Said(f"{run.id} is started; it goes on when this window is closed", "good"))
+            await self.action_pane("train")
+
+        self.in_thread(lambda: self.services.start(resume), lambda run: self.call_later(started, run))
+
+    def action_stop_training(self) -> None:
+        """Ask, then request a stop."""
+        live = self.snapshot.live
+        if live is None:
+            self.post_message(Said("no training is running", "info"))
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "stop":
+                said = Said(f"{live.id} stops at the next step boundary and writes a checkpoint", "good")
+                self.in_thread(lambda: self.services.stop(live), lambda _: self.post_message(said))
+
+        facts = f"{live.id}: {run_state(live)}.\n"
+        facts += "It ends at the next step boundary and writes a checkpoint; r resumes it there."
+        answers = [("go", "go on training"), ("stop", "stop")]
+        self.push_screen(AskScreen("stop the training?", facts, answers, first="go"), answered)
+
+    def action_other_run(self, step: int) -> None:
+        """Show an earlier or later run."""
+        runs = self.snapshot.runs
+        if not runs or self.snapshot.run is None:
+            self.post_message(Said("there is no run yet; t starts a training", "info"))
+            return
+        at = [run.folder for run in runs].index(self.snapshot.run.folder)
+        self._shown_run = runs[max(0, min(len(runs) - 1, at + step))].folder
+        self._tick()
+
+    def action_quit_viewer(self) -> None:
+        """Leave; ask first when work in a worker process would be lost."""
+        if not self._jobs:
+            self._leave("leave")
+            return
+        answers = [("stay", "stay"), ("leave", "leave")]
+        facts = f"{', '.join(self._jobs)}: under way here, would be cancelled. A training goes on."
+        self.push_screen(AskScreen("leave?", facts, answers, first="stay"), self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "leave":
+            # The threads that wait for a worker end with it; else the interpreter would wait for them.
+            self.in_thread(self.services.close, lambda _: self.exit())
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette offers every key of this pane and of everywhere."""
+        for key in KEYS:
+            if key.action and key.scope in {*self.scopes, "all"} and key.id != "all.palette":
+                target = self if key.scope == "all" or key.action.startswith("app.") else self.pane
+                call = partial(self.run_action, key.action, target)
+                yield SystemCommand(f"{key.label}  ({key.shown})", key.what, call)
+
+
+def run(workspace: Workspace, host: Host) -> int:
+    """Open the workbench on a workspace; returns when the user leaves.
+
+    Returns:
+        The exit code of the program.
+    """
+    from workbench.tui.live import LiveServices
+
+    # Read by Textual where our app object does not reach: the palette and the scrollbars.
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    services = LiveServices(workspace, host)
+    panes = [(entry.spec, partial(_plugin_pane, host, entry.spec.target)) for entry in host.panes()]
+    app = WorkbenchApp(services, plugin_panes=panes)
+    try:
+        # Without mouse capture, the terminal's own selection and copying work.
+        app.run(mouse=False)
+    finally:
+        services.close()
+    live = app.snapshot.live
+    if live is not None:
+        print(f"{live.id} goes on training; `workbench` shows it again, `workbench stop` stops it.")
+    return app.return_code or 0
+
+
+def _plugin_pane(host: Host, target: str) -> Widget:
+    pane = host.resolve(target)
+    made = pane() if callable(pane) else pane
+    if not isinstance(made, Widget):
+        raise TypeError(f"{target} made a {type(made).__name__}; a textual Widget is wanted")
+    return made

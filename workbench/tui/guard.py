@@ -1,0 +1,99 @@
+"""A pane that fails must not take the workbench with it.
+
+Textual ends the app on any exception in a widget: while it is made, composed, mounted, drawn, or handles a message or a
+timer. A `Holder` owns one pane; the app asks `holder_of` who is to blame and lets that holder show the failure instead.
+This leans on two private methods of Textual (`App._handle_exception` and `Screen._compositor_refresh`), so Textual is
+pinned below 9 and `tests/tui/test_guard.py` fails a pane in each of these ways.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+
+from textual._context import active_message_pump
+from textual.app import App
+from textual.containers import Container
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+from textual.widget import Widget
+
+from workbench.tui.widgets.panel import Panel
+
+
+class Holder(Container):
+    """Owns one pane: makes it when it is first shown, and shows its failure when it fails."""
+
+    def __init__(self, make: Callable[[], Widget], *, name: str, title: str, key: str) -> None:
+        """
+        Args:
+            make: creates the pane.
+            name: short name of the pane; also the id of this widget.
+            title: for the tab.
+            key: digit that shows it.
+        """
+        super().__init__(id=f"pane-{name}")
+        self._make = make
+        self.pane_name = name
+        self.title = title
+        self.key = key
+        self.pane: Widget | None = None
+        self.failure = ""
+
+    async def open(self) -> Widget | None:
+        """The pane, made and mounted when this is the first time; None when it failed."""
+        if self.pane is None and not self.failure:
+            try:
+                pane = self._make()
+                self.pane = pane
+                await self.mount(pane)
+            except Exception as error:  # noqa: BLE001 - whatever a pane raises stays in its holder
+                self.fail(error)
+        return None if self.failure else self.pane
+
+    def fail(self, error: BaseException) -> None:
+        """Take the pane away and say why; the rest goes on."""
+        if self.failure:
+            return
+        self.failure = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        if self.pane is not None:
+            self.pane.display = False
+        self.call_later(self._replace)
+
+    async def _replace(self) -> None:
+        await self.remove_children()
+        text = (
+            f"\n ✗ {self.title} failed: {self.failure}\n\n Everything else goes on. The trace is in the log (see ! )."
+        )
+        await self.mount(Panel(text))
+
+
+def holder_of(error: BaseException) -> Holder | None:
+    """The holder whose pane raised an error: by the frames of the trace, or else by the widget that is at work."""
+    candidates: list[object] = []
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        candidates.append(trace.tb_frame.f_locals.get("self"))
+        trace = trace.tb_next
+    candidates.append(active_message_pump.get(None))
+    for candidate in reversed(candidates):
+        node = candidate if isinstance(candidate, MessagePump) else None
+        while node is not None and not isinstance(node, App):
+            if isinstance(node, Holder):
+                return node if candidate is not node else None
+            node = node._parent
+    return None
+
+
+class GuardedScreen(Screen[None]):
+    """The screen below the dialogs; an exception while it draws a pane is the pane's, not the app's."""
+
+    def _compositor_refresh(self) -> None:
+        try:
+            super()._compositor_refresh()
+        except Exception as error:
+            holder = holder_of(error)
+            if holder is None:
+                raise
+            holder.fail(error)

@@ -1,0 +1,215 @@
+"""The real services: run directories, worker processes, the disk. Called in threads."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from core_vits.manifest import ManifestError, read_metadata
+from workbench.config import Workspace
+from workbench.errors import DatasetError, RunError
+from workbench.host import Host
+from workbench.jobs.rundir import LOGS, METRICS, stop_requested
+from workbench.jobs.runs import RunView, list_runs, read_run
+from workbench.jobs.start import request_stop, resume_run, start_run
+from workbench.tail.follower import RunFollower
+from workbench.tui.format import count
+from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
+from workbench.workers.client import Worker
+from workbench.workers.targets.sentences import default_sentence
+
+SCAN = "workbench.workers.targets.health:scan"
+EXPORT = "workbench.workers.targets.voice:export"
+SPEAK = "workbench.workers.targets.voice:speak"
+PLAY = "workbench.workers.targets.play:play"
+LOG_TAIL_BYTES = 32_768
+
+
+class LiveServices:
+    """Everything that the panes ask for, done for real."""
+
+    def __init__(self, workspace: Workspace, host: Host) -> None:
+        self._workspace = workspace
+        self._host = host
+        self._audio = Worker("audio")
+        self._torch = Worker("torch")
+        training = workspace.training
+        device = training.accelerator if training.accelerator != "auto" else "GPU if there is one, else CPU"
+        self.project = Project(
+            name=workspace.voice.name,
+            language=workspace.voice.language,
+            quality=workspace.voice.quality,
+            root=workspace.root,
+            metadata=workspace.dataset.metadata,
+            epochs=training.epochs,
+            device=f"{device}, {training.devices} process{'es' if training.devices > 1 else ''}",
+        )
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+    def disk_free(self) -> int | None:
+        """Bytes left where runs are written, or where their folder will be made."""
+        for folder in (self._workspace.runs, *self._workspace.runs.parents):
+            try:
+                return shutil.disk_usage(folder).free
+            except OSError:
+                continue
+        return None
+
+    def list_runs(self) -> Sequence[RunView]:
+        """Oldest first."""
+        return list(reversed(list_runs(self._workspace.runs)))
+
+    def read_run(self, folder: Path) -> RunView:
+        """One run as it is now."""
+        return read_run(folder)
+
+    def follower(self, run: RunView) -> RunFollower:
+        """Curves of the run."""
+        return RunFollower(run.folder / METRICS)
+
+    def log_lines(self, run: RunView, count: int) -> Sequence[str]:
+        """The tail of the log that was written last."""
+        newest: tuple[float, Path] | None = None
+        for path in (run.folder / LOGS).glob("*.log"):
+            try:
+                about = path.stat()
+            except OSError:
+                continue
+            if about.st_size and (newest is None or about.st_mtime >= newest[0]):
+                newest = (about.st_mtime, path)
+        return _last_lines(newest[1], count) if newest is not None else ()
+
+    def list_voices(self) -> Sequence[VoiceFile]:
+        """Newest first."""
+        voices = []
+        for path in self._workspace.voices.glob("*.onnx"):
+            try:
+                about = path.stat()
+            except OSError:
+                continue
+            config = path.with_name(path.name + ".json").is_file()
+            voices.append(VoiceFile(onnx=path, bytes=about.st_size, time=about.st_mtime, has_config=config))
+        return sorted(voices, key=lambda voice: voice.time, reverse=True)
+
+    def scan(self, progress: Progress) -> ScanResult:
+        """In the audio worker."""
+        found = self._audio.call(SCAN, on_progress=progress, workspace_file=str(self._workspace.file))
+        return ScanResult(
+            summary=found.get("summary", {}), findings=found.get("findings", ()), utterances=found.get("utterances", ())
+        )
+
+    def training_facts(self) -> str:
+        """Clips, epochs, quality, device."""
+        workspace = self._workspace
+        dataset = workspace.dataset
+        try:
+            manifest = read_metadata(
+                workspace.metadata,
+                delimiter=dataset.delimiter,
+                quoting=dataset.quoting,
+                multi_speaker=dataset.multi_speaker,
+            )
+        except ManifestError as error:
+            raise DatasetError(str(error)) from error
+        training = workspace.training
+        lines = [
+            f"{count(len(manifest.rows))} clips of {dataset.metadata}   {count(training.epochs)} epochs"
+            + (f", {count(training.max_steps)} batches at most" if training.max_steps else ""),
+            f"quality {workspace.voice.quality}   batches of {training.batch_size}   {self.project.device}",
+            "It goes on when this window is closed. X stops it with a checkpoint.",
+        ]
+        return "\n".join(lines)
+
+    def start(self, resume: RunView | None) -> RunView:
+        """A process of its own, which outlives this one."""
+        if resume is not None:
+            return resume_run(resume.folder, self._host)
+        return start_run(self._workspace, self._host)
+
+    def stop(self, run: RunView) -> None:
+        """At the next step boundary."""
+        try:
+            request_stop(run.folder)
+        except OSError as error:
+            raise RunError(f"{run.id}: the stop request can't be written: {error.strerror or error}") from error
+
+    def is_stopping(self, run: RunView) -> bool:
+        """Whether the request is still there."""
+        return stop_requested(run.folder)
+
+    def export(self, run: RunView, checkpoint: Path, progress: Progress) -> Exported:
+        """In the torch worker."""
+        ended = self._torch.call(
+            EXPORT,
+            on_progress=progress,
+            checkpoint=str(checkpoint),
+            run_folder=str(run.folder),
+            out_folder=str(self._workspace.voices),
+        )
+        difference = ended.get("largest_difference")
+        return Exported(
+            files=tuple(Path(file) for file in ended.get("files", ())),
+            largest_difference=None if difference is None else float(difference),
+            accepted=bool(ended.get("accepted")),
+            message=str(ended.get("message", "")),
+        )
+
+    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
+        """In the torch worker; into `spoken/` beside the voices, one file for a source and a sentence."""
+        mark = hashlib.sha256(f"{source}\0{text}".encode()).hexdigest()[:8]
+        wav = self._workspace.voices / "spoken" / f"{source.stem}-{mark}.wav"
+        wav.parent.mkdir(parents=True, exist_ok=True)
+        spoken = self._torch.call(
+            SPEAK,
+            on_progress=progress,
+            source=str(source),
+            text=text,
+            out_wav=str(wav),
+            run_folder=None if run is None else str(run.folder),
+        )
+        return Spoken(wav=Path(spoken["wav"]), seconds=float(spoken["seconds"]), peak=float(spoken["peak"]))
+
+    def play(self, wav: Path) -> Played:
+        """In the audio worker, to the end."""
+        ended: dict[str, Any] = self._audio.call(PLAY, wav=str(wav), workspace=str(self._workspace.file))
+        return Played(played=bool(ended.get("played")), message=str(ended.get("message", "")))
+
+    def cancel(self, pool: str) -> None:
+        """Kill the worker of a pool."""
+        {"audio": self._audio, "torch": self._torch}[pool].cancel()
+
+    def manual(self) -> Sequence[tuple[str, str]]:
+        """Pages of `workbench/help`, the first page first."""
+        pages = [page for page in resources.files("workbench").joinpath("help").iterdir() if page.name.endswith(".md")]
+        pages.sort(key=lambda page: (page.name not in {"index.md", "README.md"}, page.name))
+        return [(page.name.removesuffix(".md"), page.read_text(encoding="utf-8")) for page in pages]
+
+    def default_sentence(self) -> str:
+        """In the voice's language."""
+        return default_sentence(self._workspace.voice.language)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._audio.close()
+        self._torch.close()
+
+
+def _last_lines(path: Path, count: int) -> Sequence[str]:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ()
+    # A progress bar rewrites its line with carriage returns: its last state is the line.
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+    return [line for line in lines if line][-count:]

@@ -1,0 +1,292 @@
+"""Pane 3: what can be used now. Export a checkpoint, hear it, hear an exported voice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+
+from workbench.errors import Cancelled, WorkbenchError
+from workbench.tui.format import MISSING, age, bar, count, duration, number, size
+from workbench.tui.keys import bindings
+from workbench.tui.messages import JobEnded, Progressed
+from workbench.tui.panes.base import Pane
+from workbench.tui.screens.dialogs import PromptScreen
+from workbench.tui.services import Exported, Played, Spoken, VoiceFile
+from workbench.tui.widgets.panel import Panel, entitle
+from workbench.tui.widgets.rows import Column, RowList
+
+if TYPE_CHECKING:
+    from workbench.jobs.runs import CheckpointView, RunView
+    from workbench.tail.follower import RunFollower
+    from workbench.tui.watch import Snapshot
+
+NO_RUN = "No checkpoint yet: no training was started.\nPress t to train."
+NO_CHECKPOINT = (
+    "No checkpoint yet.\nThe first one is written at the end of an epoch, and when a training is stopped (X)."
+)
+NO_VOICE = "No exported voice yet: e exports the selected checkpoint."
+
+CHECKPOINT_COLUMNS = (
+    Column("", 1),
+    Column("epoch", 5, right=True),
+    Column("batch", 8, right=True),
+    Column("opt step", 8, right=True),
+    Column("val mel", 7, right=True),
+    Column("size", 8, right=True),
+    Column("age", 6, right=True),
+    Column("onnx", 0),
+)
+VOICE_COLUMNS = (Column("voice", 0), Column("size", 8, right=True), Column("age", 6, right=True), Column("", 16))
+
+
+class CheckpointsPane(Pane):
+    """Checkpoints of the shown run, and exported voices."""
+
+    TITLE = "Checkpoints"
+    SCOPES = ("checkpoints", "list")
+    FOCUS = "#checkpoints"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("checkpoints")]
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self._run: RunView | None = None
+        self._voices: tuple[VoiceFile, ...] = ()
+        self._exports: dict[Path, Exported] = {}
+        self._last_list: str = "#checkpoints"
+        self._ages: tuple[str, ...] = ()
+        self._job = ""
+        self._job_started = 0.0
+        self._job_progress = ""
+        self._result = ""
+        self.sentence = ""
+
+    def compose(self) -> ComposeResult:
+        """Checkpoints, voices, detail, what is under way."""
+        with Horizontal(id="middle"):
+            with Vertical(id="lists"):
+                yield RowList(CHECKPOINT_COLUMNS, self._checkpoint_cells, id="checkpoints", empty=NO_RUN)
+                yield RowList(VOICE_COLUMNS, self._voice_cells, id="voices", empty=NO_VOICE)
+            yield Panel(id="detail", title="detail")
+        yield Panel(id="job", title="speech and export")
+
+    def on_mount(self) -> None:
+        """Titles."""
+        entitle(self.checkpoints, "checkpoints  ★ best val mel")
+        entitle(self.voices, "exported voices")
+        self.sentence = self.services.default_sentence()
+        self._show_job()
+
+    @property
+    def checkpoints(self) -> RowList:
+        """The upper list."""
+        return self.query_one("#checkpoints", RowList)
+
+    @property
+    def voices(self) -> RowList:
+        """The lower list."""
+        return self.query_one("#voices", RowList)
+
+    def looked(self, snapshot: Snapshot, curves: RunFollower | None, curves_changed: bool) -> None:
+        """Show other checkpoints and voices when there are any; the cursor stays on its file."""
+        run = snapshot.run
+        before = self._run
+        self._run = run
+        newest_first = [] if run is None else list(reversed(run.checkpoints))
+        if before is None or run is None or before.folder != run.folder or before.checkpoints != run.checkpoints:
+            chosen = self.checkpoints.selected
+            files = [checkpoint.file for checkpoint in newest_first]
+            at = files.index(chosen.file) if chosen is not None and chosen.file in files else 0
+            self.checkpoints.show(newest_first, cursor=at, empty=NO_RUN if run is None else NO_CHECKPOINT)
+            entitle(self.checkpoints, "checkpoints  ★ best val mel" + (f"  {run.id}" if run else ""))
+        if snapshot.voices != self._voices or curves_changed:
+            self._voices = snapshot.voices
+            self.voices.show(self._voices)
+        self.ticked()
+
+    def ticked(self) -> None:
+        """Ages grow, and so does the time that a job takes."""
+        now = self.services.now()
+        ages = tuple(age(now - item.time) for item in (*self.checkpoints.items, *self.voices.items))
+        if ages != self._ages:
+            self._ages = ages
+            self.checkpoints.refresh()
+            self.voices.refresh()
+        if self._job:
+            self._show_job()
+
+    def _checkpoint_cells(self, checkpoint: CheckpointView) -> Sequence[str]:
+        exported = self._exports.get(Path(checkpoint.file))
+        state = MISSING
+        if exported is not None:
+            state = f"✓ max|Δ| {_difference(exported)}" if exported.accepted else "✗ rejected"
+        return (
+            "★" if checkpoint.best else "",
+            str(checkpoint.epoch),
+            count(checkpoint.step),
+            count(checkpoint.optimizer_step),
+            number(checkpoint.val_mel),
+            size(checkpoint.bytes),
+            age(self.services.now() - checkpoint.time),
+            state,
+        )
+
+    def _voice_cells(self, voice: VoiceFile) -> Sequence[str]:
+        note = "✓ speaks" if voice.has_config else "✗ no .onnx.json"
+        return (voice.onnx.name, size(voice.bytes), age(self.services.now() - voice.time), note)
+
+    @on(RowList.Moved)
+    def _moved(self, event: RowList.Moved) -> None:
+        event.stop()
+        self._show_detail()
+
+    def on_descendant_focus(self) -> None:
+        """Space and the detail speak of the list that had the focus last."""
+        focused = self.screen.focused
+        if focused is not None and focused.id in {"checkpoints", "voices"}:
+            self._last_list = f"#{focused.id}"
+            self._show_detail()
+
+    @property
+    def _selected(self) -> CheckpointView | VoiceFile | None:
+        chosen: CheckpointView | VoiceFile | None = self.query_one(self._last_list, RowList).selected
+        return chosen
+
+    def _show_detail(self) -> None:
+        self.query_one("#detail", Panel).show(self._detail())
+
+    def _detail(self) -> str:
+        chosen = self._selected
+        if chosen is None:
+            return "nothing selected"
+        if isinstance(chosen, VoiceFile):
+            lines = [chosen.onnx.name, "", f"folder  {chosen.onnx.parent}", f"size    {size(chosen.bytes)}"]
+            lines.append("config  ✓ .onnx.json beside it" if chosen.has_config else "config  ✗ .onnx.json is missing")
+            return "\n".join([*lines, "", "␣ speaks the sentence with it"])
+        path = Path(chosen.file)
+        lines = [path.name, "", f"folder          {path.parent}", f"size            {count(chosen.bytes)} B"]
+        lines.append(f"epoch           {chosen.epoch}")
+        lines.append(f"batch           {count(chosen.step)}")
+        lines.append(f"optimizer step  {count(chosen.optimizer_step)} (generator and discriminator)")
+        lines.append(f"val mel         {number(chosen.val_mel)}{'  ★ best' if chosen.best else ''}")
+        exported = self._exports.get(path)
+        if exported is not None:
+            lines += ["", *_report(exported)]
+        return "\n".join(
+            [*lines, "", "e exports it as a voice", "␣ speaks the sentence with it", "T edits the sentence"]
+        )
+
+    def action_export(self) -> None:
+        """Export the selected checkpoint."""
+        chosen, run = self.checkpoints.selected, self._run
+        if chosen is None or run is None:
+            self.say("nothing to export: there is no checkpoint yet; press t to train", "warn")
+            return
+        path = Path(chosen.file)
+        name = f"export of epoch {chosen.epoch}"
+        self._begin(name, lambda progress: (path, self.services.export(run, path, progress)), "export")
+
+    def action_speak(self) -> None:
+        """Speak the sentence with what is selected."""
+        chosen = self._selected
+        if chosen is None:
+            self.say("nothing to speak with: there is no checkpoint and no voice here; press t to train", "warn")
+            return
+        voice = isinstance(chosen, VoiceFile)
+        source = chosen.onnx if isinstance(chosen, VoiceFile) else Path(chosen.file)
+        run = None if voice else self._run
+        text = self.sentence
+        name = f"speech of {source.name}"
+        self._begin(name, lambda progress: self.services.speak(source, run, text, progress), "speak")
+
+    def action_sentence(self) -> None:
+        """Edit the sentence."""
+
+        def edited(text: str | None) -> None:
+            if text is not None and text.strip():
+                self.sentence = text.strip()
+                self._show_job()
+
+        hint = "Enter keeps it, esc leaves the old one. ␣ speaks it."
+        self.app.push_screen(PromptScreen("sentence to speak", self.sentence, hint), edited)
+
+    def action_cancel(self) -> None:
+        """Give up what is under way."""
+        if not self._job:
+            self.say("nothing is under way here")
+            return
+        pool = "audio" if self._job.startswith("playing") else "torch"
+        self.workbench.in_thread(lambda: self.services.cancel(pool))
+
+    def _begin(self, name: str, work: object, kind: str) -> None:
+        if self._job:
+            self.say(f"{self._job} is under way; x cancels it", "warn")
+            return
+        self._job, self._job_started, self._job_progress = name, self.services.now(), ""
+        self.workbench.start_job(self, kind, name, work)  # type: ignore[arg-type]  # a callable that takes a progress
+        self._show_job()
+
+    @on(Progressed)
+    def _progressed(self, event: Progressed) -> None:
+        event.stop()
+        share = f"{bar(event.done / event.total, 20)} {100 * event.done / event.total:.0f} %  " if event.total else ""
+        self._job_progress = f"{share}{event.what}"
+        self._show_job()
+
+    @on(JobEnded)
+    def _ended(self, event: JobEnded) -> None:
+        name, self._job = self._job, ""
+        if isinstance(event.error, Cancelled):
+            self._result = f"{name} was cancelled; nothing half-written is left"
+            self.say(self._result, "warn")
+        elif event.error is not None:
+            text = str(event.error)
+            self._result = f"✗ {text}"
+            self.say(text if isinstance(event.error, WorkbenchError) else f"{name} failed: {text}", "bad")
+        elif event.job == "export":
+            self._exported(*event.result)  # type: ignore[misc]  # as `action_export` returns it
+        elif isinstance(event.result, Spoken):
+            self._spoken(event.result)
+        elif isinstance(event.result, Played):
+            self._result = "\n".join([event.result.message, *self._result.splitlines()[-1:]])
+            self.say(event.result.message, "good" if event.result.played else "warn")
+        self._show_job()
+        self._show_detail()
+
+    def _exported(self, path: Path, exported: Exported) -> None:
+        self._exports[path] = exported
+        self._result = "\n".join(_report(exported))
+        if exported.accepted:
+            files = ", ".join(file.name for file in exported.files)
+            self.say(f"exported {files}: largest difference {_difference(exported)}", "good")
+        else:
+            self.say(f"not exported: {exported.message}", "bad")
+        self.checkpoints.refresh()
+        self.workbench.look_again()
+
+    def _spoken(self, spoken: Spoken) -> None:
+        self._result = f"WAV {spoken.wav}  {spoken.seconds:.1f} s  peak {spoken.peak:.2f}"
+        self._begin(f"playing {spoken.wav.name}", lambda _: self.services.play(spoken.wav), "play")
+
+    def _show_job(self) -> None:
+        lines = [f"«{self.sentence}»   T edits"]
+        if self._job:
+            elapsed = duration(self.services.now() - self._job_started)
+            lines.append(f"{self._job}  {elapsed}   {self._job_progress}   x cancels")
+        self.query_one("#job", Panel).show("\n".join([*lines, self._result or "␣ speaks it, e exports"]))
+
+
+def _difference(exported: Exported) -> str:
+    return MISSING if exported.largest_difference is None else f"{exported.largest_difference:.1e}"
+
+
+def _report(exported: Exported) -> list[str]:
+    if not exported.accepted:
+        return [f"✗ not exported: {exported.message}", f"largest difference {_difference(exported)}"]
+    lines = [f"✓ exported, largest difference {_difference(exported)} of full scale"]
+    return lines + [f"  {file}" for file in exported.files]

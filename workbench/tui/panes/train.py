@@ -1,0 +1,265 @@
+"""Pane 2: is it alive, when is it done, is it getting better."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+
+from workbench.tail.downsample import columns
+from workbench.tui.format import MISSING, bar, count, duration, number, trend
+from workbench.tui.keys import bindings
+from workbench.tui.panes.base import Pane
+from workbench.tui.screens.dialogs import PickScreen
+from workbench.tui.widgets.chart import Curves, LossChart
+from workbench.tui.widgets.frame import progress_share, run_state
+from workbench.tui.widgets.panel import Panel
+
+if TYPE_CHECKING:
+    from workbench.jobs.runs import RunView
+    from workbench.tail.follower import RunFollower
+    from workbench.tail.series import Points
+    from workbench.tui.watch import Snapshot
+
+LOSSES = ("mel", "kl", "duration", "feature", "generator", "discriminator")
+ORDER = (*LOSSES, "loss_g", "loss_d")
+SMALL = ("loss_g", "loss_d", "kl", "duration", "feature")
+"""Metrics of the small charts, best first; the one in the large chart is left out."""
+SILENT_SECONDS = 30.0
+"""A live run that wrote nothing for so long is pointed at."""
+
+EMPTY = """
+ No training yet.
+
+ Press t to train: it prepares the recordings, then trains in a process of its own. Closing this
+ window does not stop it; opening the workbench again shows it here.
+"""
+
+
+class TrainPane(Pane, can_focus=True):
+    """State of the run, curves, last log lines."""
+
+    TITLE = "Train"
+    SCOPES = ("chart", "train")
+    NEEDS_CURVES = True
+    NEEDS_LOG = True
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("train", "chart")]
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self.metric = "mel"
+        self._run: RunView | None = None
+        self._curves: RunFollower | None = None
+
+    def compose(self) -> ComposeResult:
+        """State, a large chart, small charts (wide terminals), losses, log."""
+        yield Panel(id="now")
+        yield Panel(EMPTY, id="empty")
+        yield Panel(id="progress")
+        with Horizontal(id="middle"):
+            yield Panel(id="runs", title="runs  [ ] other")
+            with Vertical(id="charts"):
+                yield LossChart(id="chart")
+                with Horizontal(id="smalls"):
+                    for place in range(3):
+                        yield LossChart(id=f"small{place}", small=True)
+        yield Panel(id="losses")
+        yield Panel(id="log", title="log  o all")
+
+    @property
+    def chart(self) -> LossChart:
+        """The large chart."""
+        return self.query_one("#chart", LossChart)
+
+    def looked(self, snapshot: Snapshot, curves: RunFollower | None, curves_changed: bool) -> None:
+        """Draw the state; draw curves only when they changed."""
+        run = snapshot.run
+        other = (run is None) != (self._run is None) or (run and self._run and run.folder != self._run.folder)
+        if other:
+            self.chart.view = type(self.chart.view)()
+        new_checkpoint = run is not None and self._run is not None and run.checkpoints != self._run.checkpoints
+        self._run, self._curves = run, curves
+        preparing = run is not None and run.live and run.status.phase in {"starting", "prepare"}
+        has_curves = curves is not None and bool(curves.tags())
+        self.set_class(run is None, "-no-run")
+        self.set_class(run is not None and not has_curves, "-no-curves")
+        if run is None:
+            self.query_one("#now", Panel).show(" ○ no run yet")
+            return
+        self.ticked()
+        self.query_one("#progress", Panel).show(_progress(run, self.size.width) if preparing else _waiting(run))
+        self.query_one("#runs", Panel).show(_runs(snapshot))
+        self.query_one("#log", Panel).show("\n".join(snapshot.log[-self._log_height() :]) or "nothing printed yet")
+        if curves is not None and has_curves and (curves_changed or other or new_checkpoint):
+            self.draw_curves()
+
+    def ticked(self) -> None:
+        """Times go on although no file changed."""
+        if self._run is not None:
+            stopping = self.workbench.snapshot.stopping
+            self.query_one("#now", Panel).show(_now(self._run, self.services.now(), stopping))
+
+    def on_resize(self) -> None:
+        """More or fewer log lines and columns fit."""
+        if self.is_mounted and self._run is not None:
+            self.call_after_refresh(lambda: self.looked(self.workbench.snapshot, self.workbench.curves, True))
+
+    def draw_curves(self) -> None:
+        """Every chart that is on the screen."""
+        curves = self._curves
+        if curves is None:
+            return
+        self.chart.show(self._curves_of(self.metric))
+        self.query_one("#losses", Panel).show(_losses(curves, self.size.width))
+        smalls = self.query_one("#smalls")
+        names = [name for name in SMALL if name != self.metric and name in self.metrics()][:3]
+        smalls.set_class(not names, "-empty")
+        if smalls.display:
+            for place in range(3):
+                chart = self.query_one(f"#small{place}", LossChart)
+                chart.display = place < len(names)
+                if chart.display:
+                    chart.show(self._curves_of(names[place]))
+
+    def metrics(self) -> list[str]:
+        """What can be drawn: losses by their bare name, everything else by its tag."""
+        tags = self._curves.tags() if self._curves is not None else []
+        bare = {tag.partition("/")[2] for tag in tags if tag.startswith(("train/", "val/"))}
+        others = [tag for tag in tags if not tag.startswith(("train/", "val/")) and tag != "epoch"]
+        return [*(name for name in ORDER if name in bare), *sorted(bare - {*ORDER}), *others]
+
+    def _curves_of(self, metric: str) -> Curves:
+        curves, run = self._curves, self._run
+        if curves is None or run is None:
+            return Curves(metric=metric)
+        tags = {*curves.tags()}
+        train = f"train/{metric}" if f"train/{metric}" in tags else metric
+        return Curves(
+            metric=metric,
+            train=curves.series(train),
+            validation=curves.series(f"val/{metric}"),
+            old=curves.superseded(train),
+            checkpoints=[checkpoint.step for checkpoint in run.checkpoints],
+            epochs=curves.series("epoch"),
+        )
+
+    def _log_height(self) -> int:
+        return max(1, self.query_one("#log").size.height)
+
+    def action_zoom(self, factor: float) -> None:
+        """Zoom by a factor."""
+        self.chart.zoom(factor)
+
+    def action_pan(self, direction: int) -> None:
+        """Move the view or the cursor."""
+        self.chart.pan(direction)
+
+    def action_cursor(self) -> None:
+        """Cursor on or off."""
+        self.chart.toggle_cursor()
+
+    def action_log_axis(self) -> None:
+        """Logarithmic or linear."""
+        self.chart.toggle_log()
+
+    def action_band(self) -> None:
+        """Band on or off."""
+        self.chart.toggle_band()
+
+    def action_fit(self) -> None:
+        """The whole run."""
+        self.chart.fit()
+
+    def action_metric(self) -> None:
+        """Choose the metric of the large chart."""
+        names = self.metrics()
+        if not names:
+            self.say("no curve has a point yet: a moment after the first steps there is one", "warn")
+            return
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.metric = name
+                self.draw_curves()
+
+        self.app.push_screen(PickScreen("metric", names, self.metric), chosen)
+
+
+def _now(run: RunView, now: float, stopping: bool) -> str:
+    """Two lines: where the run is, and when it will be done."""
+    status = run.status
+    first = [run_state(run, stopping=stopping)]
+    if status.step:
+        first.append(f"batch {count(status.step)}")
+    if status.batches_per_epoch and run.live:
+        first.append(f"{status.batch}/{status.batches_per_epoch} of the epoch")
+    second = []
+    if run.live:
+        if status.steps_per_second:
+            second += [f"{status.steps_per_second:.2f} steps/s", f"data wait {100 * status.data_wait:.0f} %"]
+        second.append("no estimate yet" if status.eta_seconds is None else f"done in {duration(status.eta_seconds)}")
+        silent = now - status.updated if status.updated else 0.0
+        if silent > SILENT_SECONDS:
+            second.append(f"▲ no news for {duration(silent)}")
+    elif run.state in {"stopped", "failed", "lost"}:
+        second.append("r resumes it where it ended" if run.checkpoints else "it left no checkpoint; t starts anew")
+    if status.val_mel is not None:
+        second.append(f"val mel {number(status.val_mel)}")
+    if run.message:
+        second.append(run.message)
+    return f" {'   '.join(first)}\n {'   '.join(second)}"
+
+
+def _progress(run: RunView, width: int) -> str:
+    share, progress = progress_share(run), run.status.progress or {}
+    if share is None:
+        return f"\n {run.status.message or 'starting the trainer'} …\n\n X stops it."
+    eta = progress.get("eta_seconds")
+    left = f"{duration(float(eta))} left" if isinstance(eta, int | float) else "no estimate yet"
+    line = f" {bar(share, max(10, min(60, width - 20)))}  {100 * share:.0f} %"
+    what = progress.get("what") or "preparing recordings and phonemes"
+    done = f"{progress['done']:g} of {progress['total']:g}"
+    return f"\n {what}\n\n{line}\n\n {done}   {left}\n\n X stops it; what is done stays done."
+
+
+def _waiting(run: RunView) -> str:
+    if run.live:
+        return "\n The trainer is at its first steps; curves appear here with the first values that it writes."
+    why = f" {run.message}" if run.message else ""
+    return f"\n This run wrote no curves.{why}\n\n o shows what the trainer printed; t starts another training."
+
+
+def _runs(snapshot: Snapshot) -> str:
+    lines = []
+    for run in reversed(snapshot.runs):
+        here = snapshot.run is not None and run.folder == snapshot.run.folder
+        lines.append(f"{'▸' if here else ' '} {run.id}")
+        lines.append(f"   {run_state(run)}")
+        if run.best is not None and run.best.val_mel is not None:
+            lines.append(f"   best val mel {number(run.best.val_mel)}")
+    return "\n".join(lines)
+
+
+def _losses(curves: RunFollower, width: int) -> str:
+    """Now, validation and trend of each loss, in as many columns as fit."""
+    per_line = 3 if width >= 120 else 2 if width >= 76 else 1
+    cell = width // per_line
+    trend_cells = max(0, cell - 36)
+    cells = []
+    for name in LOSSES:
+        train, validation = curves.series(f"train/{name}"), curves.series(f"val/{name}")
+        now = number(float(train.values[-1])) if len(train) else MISSING
+        val = number(float(validation.values[-1])) if len(validation) else MISSING
+        text = f" {name:<13}{now:>7}  val {val:<7} {_trend(train, trend_cells)}"
+        cells.append(f"{text:<{cell}}")
+    rows = -(-len(cells) // per_line)
+    return "\n".join("".join(cells[row::rows]) for row in range(rows))
+
+
+def _trend(points: Points, cells: int) -> str:
+    if len(points) < 2:
+        return ""
+    part = columns(points.steps, points.values, float(points.steps[0]), float(points.steps[-1]), cells)
+    return trend([float(value) for value in part.mean], cells)

@@ -1,0 +1,146 @@
+"""What the panes ask of the rest of the workbench: one small interface, so that a test can hand them recorded data.
+
+Every method may block and is called in a thread, never on the event loop. Errors are `WorkbenchError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from workbench.jobs.runs import RunView
+    from workbench.tail.follower import RunFollower
+
+Progress = Callable[[float, float, str], None]
+"""Called with done, total and what is being done; total is 0 while it is not known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """What is being made, for the header and the confirmations."""
+
+    name: str
+    language: str
+    quality: str
+    root: Path
+    metadata: str
+    """As the workspace file writes it."""
+    epochs: int
+    device: str
+    """Accelerator and number of devices, in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VoiceFile:
+    """An exported voice."""
+
+    onnx: Path
+    bytes: int
+    time: float
+    """Unix seconds."""
+    has_config: bool
+    """Whether `<name>.onnx.json` stands beside it; without it nothing speaks it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exported:
+    """How an export ended."""
+
+    files: tuple[Path, ...]
+    largest_difference: float | None
+    """Largest absolute sample difference between checkpoint and voice, full scale = 1."""
+    accepted: bool
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spoken:
+    """A sentence that was spoken into a file."""
+
+    wav: Path
+    seconds: float
+    peak: float
+    """Largest absolute sample, full scale = 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Played:
+    """How playing ended."""
+
+    played: bool
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScanResult:
+    """What the dataset scan found; the JSON of `workbench.workers.targets.health:scan`."""
+
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    findings: Sequence[Mapping[str, Any]] = ()
+    utterances: Sequence[Mapping[str, Any]] = ()
+
+
+class Services(Protocol):
+    """The rest of the workbench as the terminal sees it."""
+
+    project: Project
+
+    def now(self) -> float:
+        """Unix seconds."""
+
+    def disk_free(self) -> int | None:
+        """Bytes left on the disk of the runs; None when it can't be asked."""
+
+    def list_runs(self) -> Sequence[RunView]:
+        """Runs of the workspace, oldest first."""
+
+    def read_run(self, folder: Path) -> RunView:
+        """One run as it is now."""
+
+    def follower(self, run: RunView) -> RunFollower:
+        """A reader of the run's event files."""
+
+    def log_lines(self, run: RunView, count: int) -> Sequence[str]:
+        """The last lines that the run's processes printed."""
+
+    def list_voices(self) -> Sequence[VoiceFile]:
+        """Exported voices, newest first."""
+
+    def scan(self, progress: Progress) -> ScanResult:
+        """Look at the whole dataset."""
+
+    def training_facts(self) -> str:
+        """What a training would do, for the question before it: clips, epochs, quality, device; a few lines."""
+
+    def start(self, resume: RunView | None) -> RunView:
+        """Start a training, or resume one; it does not belong to this process."""
+
+    def stop(self, run: RunView) -> None:
+        """Ask the run to stop."""
+
+    def is_stopping(self, run: RunView) -> bool:
+        """Whether the run was asked to stop."""
+
+    def export(self, run: RunView, checkpoint: Path, progress: Progress) -> Exported:
+        """Write a checkpoint as a voice and compare the two."""
+
+    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
+        """Speak a sentence with a checkpoint (of `run`) or an exported voice."""
+
+    def play(self, wav: Path) -> Played:
+        """Make a recording heard, or say why not."""
+
+    def cancel(self, pool: str) -> None:
+        """Give up what runs in a worker pool: `audio` or `torch`."""
+
+    def manual(self) -> Sequence[tuple[str, str]]:
+        """Title and Markdown text of each page of the manual."""
+
+    def default_sentence(self) -> str:
+        """A sentence in the voice's language."""
+
+    def close(self) -> None:
+        """End the worker processes; a training goes on."""

@@ -1,0 +1,112 @@
+"""Looks at the files of the runs, in a thread, and says what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.tui.services import Services, VoiceFile
+
+if TYPE_CHECKING:
+    from workbench.jobs.runs import RunView
+    from workbench.tail.follower import RunFollower
+
+LIST_SECONDS = 2.0
+"""How often all runs and voices are listed; the run that is shown is read at every look."""
+LOG_LINES = 200
+READ_SECONDS = 0.25
+"""Most that one look spends on event files; the rest is read at the next look."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What the files said at one look; two equal snapshots need no redraw."""
+
+    runs: tuple[RunView, ...] = ()
+    run: RunView | None = None
+    """The run that is shown."""
+    voices: tuple[VoiceFile, ...] = ()
+    disk_free: int | None = None
+    """Bytes, in steps of 10 MB so that the header stands still."""
+    log: tuple[str, ...] = ()
+    stopping: bool = False
+    """Whether the run that is shown was asked to stop and has not stopped yet."""
+
+    @property
+    def live(self) -> RunView | None:
+        """The run that trains now."""
+        return next((run for run in self.runs if run.live), None)
+
+    @property
+    def resumable(self) -> RunView | None:
+        """The latest run that ended before its last epoch and has a checkpoint."""
+        ended = [run for run in self.runs if run.state in {"stopped", "failed", "lost"} and run.checkpoints]
+        return ended[-1] if ended else None
+
+
+class Watcher:
+    """Keeps what one look must know of the last one. Used by one thread at a time."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._snapshot = Snapshot()
+        self._listed = -LIST_SECONDS
+        self._follower: RunFollower | None = None
+        self._followed: Path | None = None
+
+    def look(self, shown: Path | None, *, metrics: bool, log: bool) -> tuple[Snapshot, RunFollower | None, bool]:
+        """Read what may have changed.
+
+        Args:
+            shown: folder of the run to show; None for the live run, or else the latest.
+            metrics: whether to read event files (only while a curve is on the screen).
+            log: whether to read the trainer's log.
+
+        Returns:
+            The snapshot, the reader of the shown run's curves, and whether curves changed.
+        """
+        services = self._services
+        now = services.now()
+        snapshot = self._snapshot
+        if now - self._listed >= LIST_SECONDS or shown not in {None, *(run.folder for run in snapshot.runs)}:
+            self._listed = now
+            free = services.disk_free()
+            snapshot = replace(
+                snapshot,
+                runs=tuple(services.list_runs()),
+                voices=tuple(services.list_voices()),
+                disk_free=None if free is None else free // 10_000_000 * 10_000_000,
+            )
+        run = self._choose(snapshot.runs, shown)
+        if run is not None:
+            run = services.read_run(run.folder)
+            runs = tuple(run if other.folder == run.folder else other for other in snapshot.runs)
+            lines = tuple(services.log_lines(run, LOG_LINES)) if log else snapshot.log
+            stopping = run.live and services.is_stopping(run)
+            snapshot = replace(snapshot, runs=runs, run=run, log=lines, stopping=stopping)
+        else:
+            snapshot = replace(snapshot, run=None, log=(), stopping=False)
+        self._snapshot = snapshot
+        return snapshot, self._follow(run), self._read() if metrics else False
+
+    def forget_list(self) -> None:
+        """List runs and voices at the next look. May be called by another thread."""
+        self._listed = -LIST_SECONDS
+
+    def _choose(self, runs: Sequence[RunView], shown: Path | None) -> RunView | None:
+        wanted = [run for run in runs if run.folder == shown] or [run for run in runs if run.live] or [*runs]
+        return wanted[-1] if wanted else None
+
+    def _follow(self, run: RunView | None) -> RunFollower | None:
+        folder = None if run is None else run.folder
+        if folder != self._followed:
+            self._followed = folder
+            self._follower = None if run is None else self._services.follower(run)
+        return self._follower
+
+    def _read(self) -> bool:
+        if self._follower is None:
+            return False
+        return bool(self._follower.poll(READ_SECONDS))
