@@ -108,7 +108,12 @@ def _health(parser: argparse.ArgumentParser) -> None:
 
 def _train(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.training:run_train")
-    parser.add_argument("--resume", metavar="RUN", help="continue a run: its id, its folder, or 'latest'")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run (id, folder or 'latest') where it stopped; with other settings, or from a .ckpt file, "
+        "a new run goes on from there",
+    )
     parser.add_argument("--epochs", type=_positive, help="epochs to train (overrides [training] epochs)")
     parser.add_argument("--max-steps", type=_positive, help="batches after which training ends")
     parser.add_argument(
@@ -149,7 +154,9 @@ def _export(parser: argparse.ArgumentParser) -> None:
 
 def _speak(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.voices:run_speak")
-    parser.add_argument("text", metavar="TEXT", nargs="?", help="what to say; '-' or nothing: read it from stdin")
+    parser.add_argument(
+        "text", metavar="TEXT", nargs="?", help="what to say; '-': read it from stdin (default: a sentence)"
+    )
     parser.add_argument(
         "--with",
         dest="source",
@@ -158,7 +165,7 @@ def _speak(parser: argparse.ArgumentParser) -> None:
         help="voice (.onnx), checkpoint, run id, 'latest' (default) or 'best'",
     )
     parser.add_argument("--out", metavar="WAV", type=Path, help="file to write (default: a new one in voices/spoken)")
-    parser.add_argument("--speaker", type=int, help="number of the speaker of a multi-speaker voice")
+    parser.add_argument("--speaker", metavar="NAME", help="name or number of the speaker of a multi-speaker voice")
     parser.add_argument("--length-scale", type=_factor, help="tempo: 1 as trained, 2 twice as slow")
     parser.add_argument("--player", metavar="NAME", default="auto", help="player (default: the best one that works)")
     parser.add_argument("--no-play", action="store_true", help="only write the file")
@@ -176,7 +183,7 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
 def _walk(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.walk:run_walk")
     parser.add_argument("--steps", type=_positive, default=40, help="batches to train (default 40)")
-    parser.add_argument("--text", help="what to say at the end (default: a sentence of the dataset)")
+    parser.add_argument("--text", help="what to say at the end (default: a sentence)")
 
 
 _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {

@@ -6,11 +6,11 @@ import argparse
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.context import find_run, open_host, open_workspace
+from workbench.cli.context import find_checkpoint, find_run, open_host, open_workspace
 from workbench.cli.follow import ENDED, follow, outcome, run_as_json
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console
-from workbench.config import Workspace, with_overrides
+from workbench.config import Workspace
 from workbench.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -19,18 +19,23 @@ if TYPE_CHECKING:
 
 def run_train(args: argparse.Namespace, console: Console) -> int:
     """Start or resume a training; follow it unless `--detach`."""
-    from workbench.jobs.start import resume_run, start_run
+    from workbench.jobs.start import resume_run, run_workspace, start_run
 
     workspace = open_workspace(args)
     overrides = read_overrides(args)
     host = open_host(args, workspace, console)
-    if args.resume is not None:
-        before = find_run(workspace, args.resume)
-        run = resume_run(before.folder, host, overrides=overrides or None)
-        console.note(f"resumed run {run.id}")
-    else:
-        run = start_run(with_overrides(workspace, overrides), host)
+    if args.resume is None:
+        run = start_run(workspace, host, overrides=overrides)
         console.note(f"started run {run.id}")
+    elif overrides or args.resume.endswith(".ckpt"):
+        # A run keeps the settings that it was started with, so other settings make another run.
+        checkpoint, folder = find_checkpoint(workspace, args.resume)
+        settings = run_workspace(folder) if folder is not None else workspace
+        run = start_run(settings, host, resume=checkpoint, overrides=overrides)
+        console.note(f"started run {run.id}, which goes on from {checkpoint.name}")
+    else:
+        run = resume_run(find_run(workspace, args.resume).folder, host)
+        console.note(f"resumed run {run.id}")
     for failure in host.failures:
         console.note(f"note: {failure}")
     if args.detach:

@@ -27,12 +27,14 @@ def run_export(args: argparse.Namespace, console: Console) -> int:
     workspace = open_workspace(args)
     checkpoint, run = find_checkpoint(workspace, args.checkpoint)
     folder = args.out.absolute() if args.out is not None else workspace.voices
-    result = export(checkpoint, run, folder, args.exporter, console)
+    result = export(workspace, checkpoint, run, folder, args.exporter, console)
     console.answer(result)
     return OK if result["accepted"] else NO
 
 
-def export(checkpoint: Path, run: Path | None, folder: Path, exporter: str, console: Console) -> Mapping[str, Any]:
+def export(
+    workspace: Workspace, checkpoint: Path, run: Path | None, folder: Path, exporter: str, console: Console
+) -> Mapping[str, Any]:
     """Export in a worker and say what came of it.
 
     Raises:
@@ -53,11 +55,14 @@ def export(checkpoint: Path, run: Path | None, folder: Path, exporter: str, cons
             run_folder=str(run) if run is not None else None,
             out_folder=str(folder),
             exporter=exporter,
+            workspace=str(workspace.file),
         )
     if result["accepted"]:
         for file in result["files"]:
             console.line(f"wrote {file}")
-        console.line(f"largest difference to the checkpoint on the same noise: {result['largest_difference']:.2e}")
+        difference = result["largest_difference"]
+        compared = "not compared with the checkpoint" if difference is None else f"largest difference {difference:.2e}"
+        console.line(f"{compared} (samples of voice and checkpoint on the same noise, full scale = 1)")
     else:
         console.note(f"not exported: {result['message']}")
     return result
@@ -69,19 +74,31 @@ def run_speak(args: argparse.Namespace, console: Console) -> int:
     workspace = open_workspace(args)
     source, run = _source(workspace, args.source)
     wav = args.out.absolute() if args.out is not None else _new_wav(workspace, source)
-    options = {"speaker": args.speaker, "length_scale": args.length_scale}
-    spoken = speak(
-        source, run, text, wav, console, **{key: value for key, value in options.items() if value is not None}
-    )
-    played = None if args.no_play else play(wav, args.player, console)
-    console.answer({**spoken, "source": str(source), "text": text, "play": played})
+    spoken = speak(workspace, source, run, text, wav, console, speaker=args.speaker, length_scale=args.length_scale)
+    played = None if args.no_play else play(workspace, wav, args.player, console)
+    console.answer({**spoken, "source": str(source), "play": played})
     return OK
 
 
 def speak(
-    source: Path, run: Path | None, text: str, wav: Path, console: Console, **options: int | float
+    workspace: Workspace,
+    source: Path,
+    run: Path | None,
+    text: str | None,
+    wav: Path,
+    console: Console,
+    **options: Any,
 ) -> Mapping[str, Any]:
     """Synthesise in a worker and write `wav`.
+
+    Args:
+        workspace: whose plugins and settings serve.
+        source: a checkpoint or an exported voice.
+        run: the run of the checkpoint; None for a voice, or for a file that belongs to no run.
+        text: None: the language's default sentence.
+        wav: file to write; its folder is made.
+        console: where to print to.
+        options: `speaker` and `length_scale`; None: the voice's own.
 
     Raises:
         WorkbenchError: it can't be spoken, and why.
@@ -100,28 +117,28 @@ def speak(
             text=text,
             out_wav=str(wav),
             run_folder=str(run) if run is not None else None,
+            workspace=str(workspace.file),
             **options,
         )
     console.line(f"wrote {spoken['wav']} ({spoken['seconds']:.1f} s, {spoken['sample_rate']} Hz)")
     return spoken
 
 
-def play(wav: Path, player: str, console: Console) -> Mapping[str, Any]:
+def play(workspace: Workspace, wav: Path, player: str, console: Console) -> Mapping[str, Any]:
     """Play in a worker and say what was heard or why nothing was."""
     from workbench.workers import Worker
 
     with Worker("audio") as worker:
-        played: Mapping[str, Any] = worker.call(PLAY, wav=str(wav), player=player)
+        played: Mapping[str, Any] = worker.call(PLAY, wav=str(wav), player=player, workspace=str(workspace.file))
     console.line(str(played["message"]))
     return played
 
 
-def _text(given: str | None) -> str:
-    if given is None or given == "-":
-        if given is None and sys.stdin.isatty():
-            raise DatasetError('there is no text to speak; give it in quotes: workbench speak "Добрый день."')
-        given = sys.stdin.read(_LONGEST_TEXT + 1)
-    text = " ".join(given.split())
+def _text(given: str | None) -> str | None:
+    """The text in one line; None when none was given."""
+    if given is None:
+        return None
+    text = " ".join((sys.stdin.read(_LONGEST_TEXT + 1) if given == "-" else given).split())
     if not text:
         raise DatasetError("the text to speak is empty")
     if len(text) > _LONGEST_TEXT:

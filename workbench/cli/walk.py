@@ -11,18 +11,15 @@ from workbench.cli.follow import follow, outcome
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console
 from workbench.cli.voices import export, play, speak
-from workbench.config import Workspace, shown, with_overrides
-from workbench.errors import DatasetError, RunError
-
-_LONGEST_SENTENCE = 120
+from workbench.config import shown
+from workbench.errors import RunError
 
 
 def run_walk(args: argparse.Namespace, console: Console) -> int:
     """Health, a short training, export, speak; ends by naming the voice and the WAV."""
-    from workbench.jobs.start import start_run
+    from workbench.jobs.start import request_stop, start_run
 
     workspace = open_workspace(args)
-    text = args.text or a_sentence(workspace)
 
     console.note("[1/4] health of the dataset")
     report = scan(workspace, console)
@@ -33,10 +30,16 @@ def run_walk(args: argparse.Namespace, console: Console) -> int:
 
     console.note(f"[2/4] a short training, {args.steps} batches")
     host = open_host(args, workspace, console)
-    short = with_overrides(
-        workspace, {"training.max_steps": args.steps, "training.epochs": max(args.steps, workspace.training.epochs)}
-    )
-    ended = follow(start_run(short, host), console)
+    # An epoch has at least one batch, so this many epochs never end before the batches do.
+    overrides = {"training.max_steps": args.steps, "training.epochs": max(args.steps, workspace.training.epochs)}
+    run = start_run(workspace, host, overrides=overrides)
+    try:
+        ended = follow(run, console)
+    except KeyboardInterrupt:
+        # Unlike `train`, whoever interrupts a walk wants none of it to go on.
+        request_stop(run.folder)
+        console.note(f"asked run {run.id} to stop at its next step")
+        raise
     code = outcome(ended, console)
     if code != OK:
         return code
@@ -45,45 +48,19 @@ def run_walk(args: argparse.Namespace, console: Console) -> int:
     folder = ended.folder
 
     console.note("[3/4] export, and comparison with the checkpoint")
-    exported = export(ended.checkpoints[-1].file, folder, workspace.voices, "onnx", console)
+    exported = export(workspace, ended.checkpoints[-1].file, folder, workspace.voices, "onnx", console)
     if not exported["accepted"]:
         return NO
 
     console.note("[4/4] speak")
     voice = Path(exported["files"][0])
     wav = workspace.voices / f"{voice.stem}.wav"
-    spoken = speak(voice, None, text, wav, console)
-    played = play(wav, "auto", console)
+    spoken = speak(workspace, voice, None, args.text, wav, console)
+    played = play(workspace, wav, "auto", console)
 
     console.line()
     console.line(f"run:   {shown(folder)}")
     console.line(f"voice: {shown(voice)}")
     console.line(f"WAV:   {shown(wav)}")
-    console.answer(
-        {"run": str(folder), "voice": str(voice), "wav": str(wav), "text": text, "spoken": spoken, "play": played}
-    )
+    console.answer({"run": str(folder), "voice": str(voice), "wav": str(wav), "spoken": spoken, "play": played})
     return OK
-
-
-def a_sentence(workspace: Workspace) -> str:
-    """The first transcript of the dataset that is not too long: something the voice has heard.
-
-    Raises:
-        DatasetError: the metadata can't be read or has no text.
-    """
-    from core_vits.manifest import ManifestError, read_metadata
-
-    dataset = workspace.dataset
-    try:
-        manifest = read_metadata(
-            workspace.metadata,
-            delimiter=dataset.delimiter,
-            quoting=dataset.quoting,
-            multi_speaker=dataset.multi_speaker,
-        )
-    except ManifestError as error:
-        raise DatasetError(str(error)) from None
-    texts = [row.text.strip() for row in manifest.rows if row.text.strip()]
-    if not texts:
-        raise DatasetError(f"{dataset.metadata}: there is no row with a text")
-    return next((text for text in texts if 20 <= len(text) <= _LONGEST_SENTENCE), texts[0][:_LONGEST_SENTENCE])
