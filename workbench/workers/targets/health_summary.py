@@ -1,0 +1,83 @@
+"""What a scan says about a dataset as a whole: counts, hours, lengths, sample rates, phoneme coverage."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from core_vits.manifest import Manifest
+from core_vits.phonemes import BOS, EOS, PAD
+from workbench.api import DatasetFacts, Finding, Severity
+from workbench.config import Workspace
+from workbench.workers.targets.frontend import TextFrontEnd
+
+# Upper edges of the length histogram, seconds; the last bin is open.
+_EDGES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a scan has found so far."""
+
+    findings: list[Finding] = field(default_factory=list)
+    utterances: list[dict[str, Any]] = field(default_factory=list)
+    phonemes: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+
+
+def summary(
+    workspace: Workspace, manifest: Manifest, state: Scan, facts: DatasetFacts, front: TextFrontEnd | None
+) -> dict[str, Any]:
+    """The `summary` of a scan; see `workbench.workers.targets.health.scan`."""
+    usable = [item for item in state.utterances if item["verdict"] != Severity.DROPS]
+    seconds = sorted(item["seconds"] for item in state.utterances if item["seconds"] is not None)
+    rates = Counter(item["sample_rate"] for item in state.utterances if item["sample_rate"])
+    symbols = set(facts.phoneme_id_map) - {PAD, BOS, EOS}
+    counts = Counter(str(finding.severity) for finding in state.findings)
+    return {
+        "metadata": os.path.relpath(manifest.path, workspace.root),
+        "rows": len(manifest.rows) + sum(problem.skipped for problem in manifest.problems),
+        "clips": len(state.utterances),
+        "usable": len(usable),
+        "hours": round(sum(seconds) / 3600, 4),
+        "usable_hours": round(sum(item["seconds"] or 0.0 for item in usable) / 3600, 4),
+        "speakers": len({item["speaker"] for item in state.utterances if item["speaker"] is not None}),
+        "language": workspace.voice.language,
+        "sample_rate": workspace.audio.sample_rate,
+        "sample_rates": {str(rate): number for rate, number in sorted(rates.items())},
+        "phonemizer": "" if front is None else front.name,
+        "phonemizer_version": "" if front is None else front.version,
+        "lengths": _lengths(seconds),
+        "phonemes": {
+            "different": len(state.phonemes),
+            "in_map": len(symbols),
+            "unknown": dict(state.missing.most_common()),
+            "counts": dict(state.phonemes.most_common()),
+        },
+        "findings": {str(severity): counts[str(severity)] for severity in Severity},
+    }
+
+
+def _lengths(seconds: Sequence[float]) -> dict[str, Any]:
+    """Distribution of the lengths, seconds; `seconds` is sorted."""
+    if not seconds:
+        return {"min": None, "median": None, "p95": None, "max": None, "bins": []}
+    edges = (0.0, *_EDGES)
+    numbers, _ = np.histogram(seconds, bins=[*edges, np.inf])
+    tops: list[float | None] = [*_EDGES, None]
+    return {
+        "min": seconds[0],
+        "median": round(median(seconds), 3),
+        "p95": seconds[min(len(seconds) - 1, int(len(seconds) * 0.95))],
+        "max": seconds[-1],
+        "bins": [
+            {"from": low, "to": high, "clips": int(number)}
+            for low, high, number in zip(edges, tops, numbers, strict=True)
+        ],
+    }
