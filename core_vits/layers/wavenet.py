@@ -35,7 +35,8 @@ class GatedStack(nn.Module):
         if speaker_BG1 is not None:
             shifts = self.cond_layer(speaker_BG1).split(2 * self.channels, dim=1)
         total_BDF: Tensor | None = None
-        for shift, convolve, mix in zip(shifts, self.in_layers, self.res_skip_layers, strict=True):
+        stack = zip(shifts, self.in_layers, self.res_skip_layers, strict=True)
+        for layer, (shift, convolve, mix) in enumerate(stack):
             pre = convolve(x_BDF)
             if shift is not None:
                 pre = pre + shift
@@ -43,7 +44,7 @@ class GatedStack(nn.Module):
             mixed = mix(torch.tanh(filtered) * torch.sigmoid(gate))
             skip = mixed[:, -self.channels :]
             total_BDF = skip if total_BDF is None else total_BDF + skip
-            if mixed.shape[1] > self.channels:
+            if layer < self.layers - 1:
                 x_BDF = (x_BDF + mixed[:, : self.channels]) * mask_B1F
         if total_BDF is None:  # no layers: nothing was skipped forward
             return torch.zeros_like(x_BDF)
