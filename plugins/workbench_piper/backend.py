@@ -61,10 +61,11 @@ class PiperPhonemizer:
     def _utterance(text: str, voice: str) -> list[list[str]]:
         if "\0" in text:  # the engine would leave out the rest of the text
             raise ValueError("the text has a NUL character. Delete it.")
-        # After a text that ends in `..` the engine keeps a dot back and would speak it ("dot") before this one; an
-        # empty text takes it away.
-        piper_phonemize.phonemize_espeak("", voice)
         sentences: list[list[str]] = piper_phonemize.phonemize_espeak(text, voice)
+        # After a text that ends in `..` the engine keeps a dot back and would speak it ("dot") before the next one; an
+        # empty text takes it away. Not after each text: a call costs some milliseconds, most of them for the voice.
+        if len(ending := text.rstrip()[-2:]) == 2 and not any(map(str.isalnum, ending)):
+            piper_phonemize.phonemize_espeak("", voice)
         return sentences
 
 

@@ -15,13 +15,14 @@ from workbench.api import Normalizer, Phonemizer
 from workbench.config import Workspace
 from workbench.errors import PluginError
 from workbench.host import Host
+from workbench.workers.targets.phoneme_memo import PhonemeMemo, Sentences
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spoken:
     """Phonemes of one text."""
 
-    sentences: tuple[tuple[str, ...], ...] = ()
+    sentences: Sentences = ()
     ids: tuple[int, ...] = ()
     missing: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """How often each phoneme occurs that the id map lacks; they are not in `ids`."""
@@ -37,8 +38,13 @@ class Spoken:
 class TextFrontEnd:
     """The phonemizer and the normalisers of a workspace, loaded."""
 
-    def __init__(self, workspace: Workspace, host: Host) -> None:
+    def __init__(self, workspace: Workspace, host: Host, *, remember: bool = True) -> None:
         """Choose and load.
+
+        Args:
+            workspace: says which.
+            host: has them.
+            remember: keep phonemes in the workspace's cache, so that a dataset is phonemized once and not by each scan.
 
         Raises:
             PluginError: no phonemizer speaks the language here, or one that was asked for isn't there or failed.
@@ -52,6 +58,8 @@ class TextFrontEnd:
         self._normalizers: list[tuple[str, Normalizer]] = [
             (name, host.create(host.normalizer(name))) for name in workspace.text.normalizers
         ]
+        identity = [self.name, self.version, self.language, *self.normalizers]
+        self._memo = PhonemeMemo(workspace.cache, identity) if remember else None
         try:
             self._phonemizer.phonemize([""], language=self.language)
         except ValueError as error:
@@ -72,14 +80,25 @@ class TextFrontEnd:
             return [spoken for text in texts for spoken in self.speak([text])]
 
     def _speak(self, texts: Sequence[str]) -> list[Spoken]:
+        known = {} if self._memo is None else self._memo.known(texts)
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            made = dict(zip(new, self._phonemize(new), strict=True))
+            known |= made
+            if self._memo is not None:
+                self._memo.add(made)
+        spoken = []
+        for text in texts:
+            ids, missing = phonemes_to_ids(known[text], self.id_map)
+            spoken.append(Spoken(sentences=known[text], ids=tuple(ids), missing=missing))
+        return spoken
+
+    def _phonemize(self, texts: Sequence[str]) -> list[Sentences]:
         normal = list(texts)
         for _, normalizer in self._normalizers:
             normal = normalizer.normalize(normal, language=self.language)
-        spoken = []
-        for sentences in self._phonemizer.phonemize(normal, language=self.language):
-            ids, missing = phonemes_to_ids(sentences, self.id_map)
-            spoken.append(Spoken(sentences=tuple(map(tuple, sentences)), ids=tuple(ids), missing=missing))
-        return spoken
+        made = self._phonemizer.phonemize(normal, language=self.language)
+        return [tuple(map(tuple, sentences)) for sentences in made]
 
     def close(self) -> None:
         """Let the engine go."""
