@@ -8,24 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
-from textual.app import App, ComposeResult, SystemCommand
+from textual import events, on
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.filter import LineFilter
+from textual.filter import LineFilter, Monochrome, NoColor
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
-from workbench.errors import WorkbenchError
 from workbench.tui.alerts import AlertLog, record
 from workbench.tui.clean import CleanFilter, clean
+from workbench.tui.format import clock
 from workbench.tui.guard import GuardedScreen, Holder, holder_of
 from workbench.tui.keys import KEYS, bindings
-from workbench.tui.messages import Answered, JobEnded, Looked, Progressed, Said
+from workbench.tui.messages import Looked, Said
 from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import AskScreen
 from workbench.tui.screens.pages import Page, help_text
-from workbench.tui.services import Progress, Services
+from workbench.tui.services import Services
+from workbench.tui.threads import ThreadedApp
 from workbench.tui.watch import Snapshot, Watcher
 from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, run_state
 from workbench.tui.widgets.panel import Panel
@@ -63,7 +65,7 @@ def _checkpoints_pane() -> Widget:
     return CheckpointsPane(id="checkpoints-pane")
 
 
-class WorkbenchApp(App[None]):
+class WorkbenchApp(ThreadedApp):
     """Frame, run state, messages, confirmations."""
 
     TITLE = "Voice Workbench"
@@ -80,10 +82,7 @@ class WorkbenchApp(App[None]):
         super().__init__()
         # Over SSH an animation is a burst of bytes that says nothing.
         self.animation_level = "none"
-        if self.no_color:
-            # The only theme that draws with the terminal's own colours, so that the filter leaves none.
-            self.theme = "ansi-dark"
-        self._clean = CleanFilter()
+        self._clean, self._no_color = CleanFilter(), NoColor()
         self.services = services
         self.snapshot = Snapshot()
         self.curves: RunFollower | None = None
@@ -92,8 +91,8 @@ class WorkbenchApp(App[None]):
         self._looking = False
         self._shown_run: Path | None = None
         self._first_look = True
-        self._jobs: dict[str, None] = {}
         self._active = ""
+        self._terminal = Size(80, 24)
         self._holders = [
             Holder(_data_pane, name="data", title="Data", key="1"),
             Holder(_train_pane, name="train", title="Train", key="2"),
@@ -104,7 +103,12 @@ class WorkbenchApp(App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Every drawn line passes here: nothing from data reaches the terminal as a command to it."""
-        return [self._clean, *super().get_line_filters()]
+        filters = super().get_line_filters()
+        if self.no_color:
+            # Textual's own answer to NO_COLOR is shades of grey, which are colours to a terminal.
+            filters = [line_filter for line_filter in filters if not isinstance(line_filter, Monochrome)]
+            return [self._clean, *filters, self._no_color]
+        return [self._clean, *filters]
 
     def get_default_screen(self) -> Screen[None]:
         """A screen that survives a pane that can't be drawn."""
@@ -130,8 +134,10 @@ class WorkbenchApp(App[None]):
         self.set_interval(TICK_SECONDS, self._tick)
         self._tick()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """The frame's lines are as long as the terminal is wide."""
+        # The app's own size is that of before while this event is handled.
+        self._terminal = event.size
         self._fill_frame()
 
     # --- the files of the runs -------------------------------------------------------------------------------------
@@ -152,7 +158,7 @@ class WorkbenchApp(App[None]):
             if changed or self._first_look or snapshot != self.snapshot or curves is not self.curves:
                 self.post_message(Looked(snapshot, curves, changed))
         except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
-            self.post_message(Said(self._explain("reading the runs", error), "bad"))
+            self.post_message(Said(self.explain("reading the runs", error), "bad"))
         finally:
             self._looking = False
 
@@ -165,7 +171,8 @@ class WorkbenchApp(App[None]):
         before, self.snapshot, self.curves = self.snapshot, event.snapshot, event.curves
         if self._first_look:
             self._first_look = False
-            await self.action_pane("train" if event.snapshot.live is not None else "data")
+            if not self._active:
+                await self.action_pane("train" if event.snapshot.live is not None else "data")
             if event.snapshot.live is not None:
                 self.post_message(Said(f"attached to {event.snapshot.live.id}, which is training", "good"))
         else:
@@ -206,13 +213,13 @@ class WorkbenchApp(App[None]):
         return self.screen_stack[0] if self.screen_stack else None
 
     def _fill_frame(self) -> None:
-        width, height = self.size
+        width, height = self._terminal
         base = self._base
         if base is None or not base.query("#header"):
             return
         base.query_one(Header).fill(self.services.project, self.snapshot, width)
         tabs = [(holder.key, holder.title, holder.pane_name == self._active) for holder in self._holders]
-        base.query_one(Tabs).fill(tabs, [*self._jobs], width)
+        base.query_one(Tabs).fill(tabs, [*self.jobs], width)
         base.query_one(Footer).fill(self.scopes, width, live=self.snapshot.live is not None)
         if width < SMALLEST[0] or height < SMALLEST[1]:
             base.query_one("#plain", Panel).show(self._plain(width, height))
@@ -227,62 +234,16 @@ class WorkbenchApp(App[None]):
             lines += [f"{name} {value:.4g}" for name, value in run.status.losses.items() if isinstance(value, float)]
         return "\n".join([*lines[: height - 1], "q leaves; a training goes on"])
 
+    def jobs_changed(self) -> None:
+        """The tabs line names them."""
+        self._fill_frame()
+
     @on(Said)
     def _said(self, event: Said) -> None:
         self.alerts.add(event.text, event.level)
         # None while the app is closing: a thread may still have had something to say.
         for line in self._base.query(MessageLine) if self._base is not None else ():
-            line.say(clean(event.text), event.level)
-
-    # --- work in threads -------------------------------------------------------------------------------------------
-
-    def in_thread(self, work: Callable[[], Any], then: Callable[[Any], object] | None = None) -> None:
-        """Do something that may block; call `then` with its result on the event loop. Errors become a message."""
-
-        def body() -> None:
-            try:
-                result = work()
-            except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
-                self.post_message(Said(self._explain("this", error), "bad"))
-                return
-            if then is not None:
-                self.post_message(Answered(then, result))
-
-        self.run_worker(body, thread=True, group="asked", exit_on_error=False)
-
-    @on(Answered)
-    def _answered(self, event: Answered) -> None:
-        event.then(event.result)
-
-    def start_job(self, owner: Pane, job: str, label: str, work: Callable[[Progress], Any]) -> None:
-        """Run a long call in a thread; `owner` gets `Progressed` and `JobEnded`."""
-
-        def report(done: float, total: float, what: str) -> None:
-            owner.post_message(Progressed(job, done, total, what))
-
-        def body() -> None:
-            result, failure = None, None
-            try:
-                result = work(report)
-            except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
-                failure = error
-                if not isinstance(error, WorkbenchError):
-                    record(error)
-            owner.post_message(JobEnded(job, label, result, failure))
-
-        self._jobs[label] = None
-        self._fill_frame()
-        self.run_worker(body, thread=True, group=f"job-{job}", exit_on_error=False)
-
-    @on(JobEnded)
-    def _job_ended(self, event: JobEnded) -> None:
-        self._jobs.pop(event.label, None)
-        self._fill_frame()
-
-    def _explain(self, what: str, error: Exception) -> str:
-        if isinstance(error, WorkbenchError):
-            return str(error)
-        return f"{what} failed: {type(error).__name__}: {error} (trace in {record(error)})"
+            line.say(f"{clock(self.services.now())[:5]} {clean(event.text)}", event.level)
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last resort: a pane's failure stays in its holder."""
@@ -401,11 +362,11 @@ class WorkbenchApp(App[None]):
 
     def action_quit_viewer(self) -> None:
         """Leave; ask first when work in a worker process would be lost."""
-        if not self._jobs:
+        if not self.jobs:
             self._leave("leave")
             return
         answers = [("stay", "stay"), ("leave", "leave")]
-        facts = f"{', '.join(self._jobs)}: under way here, would be cancelled. A training goes on."
+        facts = f"{', '.join(self.jobs)}: under way here, would be cancelled. A training goes on."
         self.push_screen(AskScreen("leave?", facts, answers, first="stay"), self._leave)
 
     def _leave(self, answer: str | None) -> None:

@@ -40,14 +40,17 @@ class Holder(Container):
         self.key = key
         self.pane: Widget | None = None
         self.failure = ""
+        self._opened = False
 
     async def open(self) -> Widget | None:
-        """The pane, made and mounted when this is the first time; None when it failed."""
-        if self.pane is None and not self.failure:
+        """The pane, made and mounted when this is the first time; None when it failed or is not ready yet."""
+        if not self._opened:
+            self._opened = True
             try:
                 pane = self._make()
-                self.pane = pane
                 await self.mount(pane)
+                # Only now: while it is being mounted it has no parts that could be asked for anything.
+                self.pane = pane
             except Exception as error:  # noqa: BLE001 - whatever a pane raises stays in its holder
                 self.fail(error)
         return None if self.failure else self.pane
@@ -57,8 +60,8 @@ class Holder(Container):
         if self.failure:
             return
         self.failure = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-        if self.pane is not None:
-            self.pane.display = False
+        for child in self.children:
+            child.display = False
         self.call_later(self._replace)
 
     async def _replace(self) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core_vits.manifest import ManifestError, read_metadata
 from workbench.config import Workspace
@@ -17,11 +17,13 @@ from workbench.host import Host
 from workbench.jobs.rundir import LOGS, METRICS, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
 from workbench.jobs.start import request_stop, resume_run, start_run
-from workbench.tail.follower import RunFollower
 from workbench.tui.format import count
 from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
 from workbench.workers.client import Worker
 from workbench.workers.targets.sentences import default_sentence
+
+if TYPE_CHECKING:
+    from workbench.tail.follower import RunFollower
 
 SCAN = "workbench.workers.targets.health:scan"
 EXPORT = "workbench.workers.targets.voice:export"
@@ -73,6 +75,9 @@ class LiveServices:
 
     def follower(self, run: RunView) -> RunFollower:
         """Curves of the run."""
+        # Brings numpy: a fifth of a second that the first screen need not wait for.
+        from workbench.tail.follower import RunFollower
+
         return RunFollower(run.folder / METRICS)
 
     def log_lines(self, run: RunView, count: int) -> Sequence[str]:
@@ -153,6 +158,7 @@ class LiveServices:
             checkpoint=str(checkpoint),
             run_folder=str(run.folder),
             out_folder=str(self._workspace.voices),
+            workspace=str(self._workspace.file),
         )
         difference = ended.get("largest_difference")
         return Exported(
@@ -174,13 +180,18 @@ class LiveServices:
             text=text,
             out_wav=str(wav),
             run_folder=None if run is None else str(run.folder),
+            workspace=str(self._workspace.file),
         )
         return Spoken(wav=Path(spoken["wav"]), seconds=float(spoken["seconds"]), peak=float(spoken["peak"]))
 
     def play(self, wav: Path) -> Played:
         """In the audio worker, to the end."""
         ended: dict[str, Any] = self._audio.call(PLAY, wav=str(wav), workspace=str(self._workspace.file))
-        return Played(played=bool(ended.get("played")), message=str(ended.get("message", "")))
+        return Played(
+            played=bool(ended.get("played")),
+            message=str(ended.get("message", "")),
+            reasons=tuple(map(str, ended.get("reasons", ()))),
+        )
 
     def cancel(self, pool: str) -> None:
         """Kill the worker of a pool."""

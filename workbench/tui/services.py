@@ -72,6 +72,15 @@ class Played:
 
     played: bool
     message: str
+    """What was played where."""
+    reasons: tuple[str, ...] = ()
+    """Why players that make a sound could not."""
+
+    def line(self, wav: Path) -> str:
+        """What to tell the user about a WAV, whose place they know: the reason first, for it must not be cut off."""
+        if self.played:
+            return self.message
+        return f"no sound here ({'; '.join(self.reasons) or self.message}); the recording is {wav}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

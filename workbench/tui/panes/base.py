@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.containers import Vertical
@@ -46,6 +47,11 @@ class Pane(Vertical):
 
     def ticked(self) -> None:
         """Half a second passed; called while the pane is shown. For ages and elapsed times."""
+
+    def short(self, path: Path) -> Path:
+        """A path as seen from the workspace."""
+        root = self.services.project.root
+        return path.relative_to(root) if path.is_relative_to(root) else path
 
     def say(self, text: str, level: str = "info") -> None:
         """Put one line into the message line and the alert log."""

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 NO_RUN = "No checkpoint yet: no training was started.\nPress t to train."
 NO_CHECKPOINT = (
-    "No checkpoint yet.\nThe first one is written at the end of an epoch, and when a training is stopped (X)."
+    "No checkpoint yet.\n"
+    "One is written at the end of an epoch, and when you stop a training (X).\n"
+    "No training under way? Press t to train."
 )
 NO_VOICE = "No exported voice yet: e exports the selected checkpoint."
 
@@ -64,6 +66,7 @@ class CheckpointsPane(Pane):
         self._job_started = 0.0
         self._job_progress = ""
         self._result = ""
+        self._wav = Path()
         self.sentence = ""
 
     def compose(self) -> ComposeResult:
@@ -165,18 +168,23 @@ class CheckpointsPane(Pane):
         if chosen is None:
             return "nothing selected"
         if isinstance(chosen, VoiceFile):
-            lines = [chosen.onnx.name, "", f"folder  {chosen.onnx.parent}", f"size    {size(chosen.bytes)}"]
+            lines = [chosen.onnx.name, "", f"folder  {self.short(chosen.onnx.parent)}", f"size    {size(chosen.bytes)}"]
             lines.append("config  ✓ .onnx.json beside it" if chosen.has_config else "config  ✗ .onnx.json is missing")
             return "\n".join([*lines, "", "␣ speaks the sentence with it"])
         path = Path(chosen.file)
-        lines = [path.name, "", f"folder          {path.parent}", f"size            {count(chosen.bytes)} B"]
+        lines = [
+            path.name,
+            "",
+            f"folder          {self.short(path.parent)}",
+            f"size            {count(chosen.bytes)} B",
+        ]
         lines.append(f"epoch           {chosen.epoch}")
         lines.append(f"batch           {count(chosen.step)}")
         lines.append(f"optimizer step  {count(chosen.optimizer_step)} (generator and discriminator)")
         lines.append(f"val mel         {number(chosen.val_mel)}{'  ★ best' if chosen.best else ''}")
         exported = self._exports.get(path)
         if exported is not None:
-            lines += ["", *_report(exported)]
+            lines += ["", *self._report(exported)]
         return "\n".join(
             [*lines, "", "e exports it as a voice", "␣ speaks the sentence with it", "T edits the sentence"]
         )
@@ -253,25 +261,35 @@ class CheckpointsPane(Pane):
         elif isinstance(event.result, Spoken):
             self._spoken(event.result)
         elif isinstance(event.result, Played):
-            self._result = "\n".join([event.result.message, *self._result.splitlines()[-1:]])
-            self.say(event.result.message, "good" if event.result.played else "warn")
+            line = event.result.line(self._wav)
+            self._result = f"{self._result.splitlines()[0]}\n{'✓' if event.result.played else '▲'} {line}"
+            self.say(line, "good" if event.result.played else "warn")
         self._show_job()
         self._show_detail()
 
     def _exported(self, path: Path, exported: Exported) -> None:
         self._exports[path] = exported
-        self._result = "\n".join(_report(exported))
+        self._result = "\n".join(self._report(exported))
         if exported.accepted:
-            files = ", ".join(file.name for file in exported.files)
-            self.say(f"exported {files}: largest difference {_difference(exported)}", "good")
+            name = exported.files[0].name if exported.files else "the voice"
+            self.say(f"exported {name}, largest difference from the checkpoint {_difference(exported)}", "good")
         else:
             self.say(f"not exported: {exported.message}", "bad")
         self.checkpoints.refresh()
         self.workbench.look_again()
 
     def _spoken(self, spoken: Spoken) -> None:
-        self._result = f"WAV {spoken.wav}  {spoken.seconds:.1f} s  peak {spoken.peak:.2f}"
+        self._wav = self.short(spoken.wav)
+        self._result = f"WAV {self._wav}  {spoken.seconds:.1f} s  peak {spoken.peak:.2f}"
         self._begin(f"playing {spoken.wav.name}", lambda _: self.services.play(spoken.wav), "play")
+
+    def _report(self, exported: Exported) -> list[str]:
+        if not exported.accepted:
+            return [f"✗ not exported: {exported.message}", f"largest difference {_difference(exported)}"]
+        main = self.short(exported.files[0]) if exported.files else "the voice"
+        others = ", ".join(file.name for file in exported.files[1:])
+        beside = [f"  and {others}"] if others else []
+        return [f"✓ exported {main}, largest difference {_difference(exported)} of full scale", *beside]
 
     def _show_job(self) -> None:
         lines = [f"«{self.sentence}»   T edits"]
@@ -283,10 +301,3 @@ class CheckpointsPane(Pane):
 
 def _difference(exported: Exported) -> str:
     return MISSING if exported.largest_difference is None else f"{exported.largest_difference:.1e}"
-
-
-def _report(exported: Exported) -> list[str]:
-    if not exported.accepted:
-        return [f"✗ not exported: {exported.message}", f"largest difference {_difference(exported)}"]
-    lines = [f"✓ exported, largest difference {_difference(exported)} of full scale"]
-    return lines + [f"  {file}" for file in exported.files]

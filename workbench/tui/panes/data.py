@@ -38,8 +38,21 @@ UTTERANCE_COLUMNS = (
     Column("file", 16),
     Column("s", 5, right=True),
     Column("kHz", 5, right=True, narrowest=70),
+    Column("peak", 5, right=True, narrowest=90),
+    Column("cps", 5, right=True, narrowest=90),
     Column("text", 0),
 )
+DETAILS = (
+    ("path", ""),
+    ("seconds", " s"),
+    ("sample_rate", " Hz"),
+    ("channels", ""),
+    ("peak", " of full scale"),
+    ("chars_per_second", ""),
+    ("speaker", ""),
+    ("phonemes", ""),
+)
+"""Fields of an utterance in the order of the detail panel, and their units."""
 NOT_SCANNED = "No scan yet. Press r to scan the dataset."
 
 
@@ -62,6 +75,7 @@ class DataPane(Pane):
         self._scanned = 0.0
         self._progress = ""
         self._problem = ""
+        self._playing = Path()
 
     def compose(self) -> ComposeResult:
         """Facts, histogram and findings, utterances and one utterance."""
@@ -69,6 +83,7 @@ class DataPane(Pane):
         with Horizontal(id="upper"):
             yield Panel(id="lengths", title="length (s)")
             yield RowList(FINDING_COLUMNS, self._finding_cells, id="findings", empty=NOT_SCANNED)
+            yield Panel(id="coverage", title="phoneme coverage")
         filter_line = Input(placeholder="words of file or text; Enter keeps, esc clears", id="filter", compact=True)
         filter_line.cursor_blink = False
         yield filter_line
@@ -118,8 +133,10 @@ class DataPane(Pane):
             str(item.get("row", "")),
             worst,
             str(item.get("file", "")),
-            MISSING if seconds is None else f"{float(seconds):.2f}",
+            _decimals(seconds, 2),
             f"{int(rate) / 1000:g}" if rate else MISSING,
+            _decimals(item.get("peak"), 2),
+            _decimals(item.get("chars_per_second"), 1),
             f"«{item.get('text', '')}»",
         )
 
@@ -143,6 +160,7 @@ class DataPane(Pane):
         if self._job:
             self.say(f"{self._job} is under way; x cancels it", "warn")
             return
+        self._playing = self.short(Path(str(path)))
         self._begin("play", lambda _: self.services.play(Path(str(path))))
 
     def action_cancel(self) -> None:
@@ -243,7 +261,7 @@ class DataPane(Pane):
 
     def _played(self, event: JobEnded) -> None:
         if isinstance(event.result, Played):
-            self.say(event.result.message, "good" if event.result.played else "warn")
+            self.say(event.result.line(self._playing), "good" if event.result.played else "warn")
         elif isinstance(event.error, Cancelled):
             self.say("playback was cancelled")
         else:
@@ -294,6 +312,9 @@ class DataPane(Pane):
         panel = self.query_one("#lengths", Panel)
         if self._scan is not None:
             panel.show(scans.histogram(self._scan, panel.size.width))
+            beside = self.query_one("#coverage", Panel)
+            if beside.display:
+                beside.show(scans.coverage(self._scan, beside.size.width))
 
     def _show_facts(self) -> None:
         if self._job == "scan":
@@ -319,26 +340,17 @@ class DataPane(Pane):
         item = self.utterances.selected
         if item is None:
             return ""
-        lines = [f"{item.get('file', '')}  (line {item.get('row', '')})", ""]
-        for name in ("path", "seconds", "sample_rate", "channels", "peak", "speaker", "phonemes"):
-            value = item.get(name)
-            if value not in {None, ""}:
-                lines.append(f"{name.replace('_', ' '):<12} {value}")
-        width = max(20, self.query_one("#detail").size.width - 2)
-        lines += ["", *_wrapped(f"«{item.get('text', '')}»", width)]
+        lines = [f"{item.get('file', '')}  (line {item.get('row', '')})", "", f"«{item.get('text', '')}»", ""]
         for finding in self._by_row.get(int(item.get("row", -1)), []):
             glyph, word = scans.SEVERITIES.get(str(finding.get("severity")), ("·", ""))
-            lines += ["", *_wrapped(f"{glyph} {word} {finding.get('rule')}: {finding.get('message')}", width)]
-            if finding.get("fix"):
-                lines += _wrapped(f"fix: {finding['fix']}", width)
+            lines += [f"{glyph} {word} {finding.get('rule')}: {finding.get('message')}"]
+            lines += [f"fix: {finding['fix']}", ""] if finding.get("fix") else [""]
+        for name, unit in DETAILS:
+            value = item.get(name)
+            if value not in {None, ""}:
+                lines.append(f"{name.replace('_', ' ').replace('chars per second', 'chars/s'):<12} {value}{unit}")
         return "\n".join(lines)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    """Text in lines of `width` cells, broken at blanks."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] += f"{' ' * bool(lines[-1])}{word}"
-    return lines
+def _decimals(value: Any, digits: int) -> str:
+    return MISSING if value is None else f"{float(value):.{digits}f}"

@@ -146,3 +146,21 @@ def histogram(scan: ScanResult, width: int) -> str:
     middle, high = lengths[len(lengths) // 2], lengths[min(len(lengths) - 1, int(len(lengths) * 0.95))]
     lines.append(f" {lengths[0]:.1f}–{lengths[-1]:.1f} s  median {middle:.1f}  p95 {high:.1f}")
     return "\n".join(lines)
+
+
+def coverage(scan: ScanResult, width: int) -> str:
+    """How much of the voice's phoneme table the texts use, rare phonemes first."""
+    phonemes = scan.summary.get("phonemes") or {}
+    counts = [(number, name) for name, number in (phonemes.get("counts") or {}).items()]
+    if not counts:
+        return " no phonemizer, no phonemes" if scan.summary else ""
+    lines = [f" {phonemes.get('different', len(counts))} phonemes, {scan.summary.get('phonemizer', '')}"]
+    unknown = phonemes.get("unknown") or {}
+    listed = "  ".join(f"{name} {number}" for name, number in unknown.items())
+    lines.append(f" ▲ not in the voice's table: {listed}" if unknown else " ✓ all are in the voice's table")
+    lines.append(" rare first:")
+    cell = 10
+    rare = [f" {name:<3}{count(number):>5} " for number, name in sorted(counts)]
+    per_line = max(1, (width - 1) // cell)
+    lines += [f"{''.join(rare[at : at + per_line])}" for at in range(0, len(rare), per_line)]
+    return "\n".join(lines)

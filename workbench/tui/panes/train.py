@@ -33,8 +33,9 @@ SILENT_SECONDS = 30.0
 EMPTY = """
  No training yet.
 
- Press t to train: it prepares the recordings, then trains in a process of its own. Closing this
- window does not stop it; opening the workbench again shows it here.
+ Press t to train: it prepares the recordings and then trains, in processes
+ of its own. Closing this window does not stop them; opening the workbench
+ again shows them here.
 """
 
 
@@ -198,7 +199,7 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
     second = []
     if run.live:
         if status.steps_per_second:
-            second += [f"{status.steps_per_second:.2f} steps/s", f"data wait {100 * status.data_wait:.0f} %"]
+            second += [f"{number(status.steps_per_second, 2)} steps/s", f"data wait {100 * status.data_wait:.0f} %"]
         second.append("no estimate yet" if status.eta_seconds is None else f"done in {duration(status.eta_seconds)}")
         silent = now - status.updated if status.updated else 0.0
         if silent > SILENT_SECONDS:

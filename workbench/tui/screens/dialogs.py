@@ -43,7 +43,7 @@ class AskScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The question in a box."""
         with Vertical(id="dialog"):
-            yield Panel(self._facts, id="facts")
+            yield Panel(f"{self._facts}\n\nFirst letter, or ← → and Enter; esc closes.", id="facts")
             with Horizontal(id="answers"):
                 for value, label in self._answers:
                     yield Button(Content(label), id=f"answer-{value}", compact=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len, set_cell_size
 
 from workbench.tui.clean import clean
-from workbench.tui.format import duration, size
+from workbench.tui.format import duration, number, size
 from workbench.tui.keys import footer_keys
 from workbench.tui.widgets.panel import Panel
 
@@ -75,7 +75,7 @@ class Header(Panel):
             left += f" · {clean(project.language)} · {project.quality}"
         if width >= 120 and live is not None and live.live:
             status = live.status
-            state += f" · {status.steps_per_second:.1f} steps/s" if status.steps_per_second else ""
+            state += f" · {number(status.steps_per_second, 2)} steps/s" if status.steps_per_second else ""
             state += f" · done in {duration(status.eta_seconds)}" if status.eta_seconds is not None else ""
         self.show(spread(left, f"{state}   {free}", width))
 

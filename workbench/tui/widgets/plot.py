@@ -19,14 +19,15 @@ from workbench.tui.widgets.view import tick_labels, ticks
 
 
 class _Ticks(AxisFormatter):  # type: ignore[misc]  # the library's types are not followed
-    """Round numbers; `power` says that the axis holds logarithms."""
+    """Round numbers; `power` says that the axis holds logarithms, `whole` that it counts."""
 
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, wanted: int, *, whole: bool = False) -> None:
         self.wanted = wanted
+        self.whole = whole
         self.power = False
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        return ticks(min_, max_, self.wanted)
+        return ticks(min_, max_, self.wanted, whole=self.whole)
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         if self.power:
@@ -53,7 +54,7 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):  # type: ignore
         self.floor = 0.0
         """Lowest value of the axis, where marks stand that belong to a batch and not to a value."""
         self._ours_y = _Ticks(y_ticks)
-        self.set_x_formatter(_Ticks(x_ticks))
+        self.set_x_formatter(_Ticks(x_ticks, whole=True))
         self.set_y_formatter(self._ours_y)
 
     @property

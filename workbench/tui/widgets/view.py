@@ -70,14 +70,18 @@ class View:
         return replace(self, start=self.start + shift, stop=self.stop + shift)
 
 
-def ticks(low: float, high: float, wanted: int) -> list[float]:
-    """At most about `wanted` round numbers from low to high (steps of 1, 2 or 5 times a power of ten)."""
+def ticks(low: float, high: float, wanted: int, *, whole: bool = False) -> list[float]:
+    """At most about `wanted` round numbers from low to high (steps of 1, 2 or 5 times a power of ten).
+
+    With `whole`, whole numbers only.
+    """
     spread = high - low
     if not math.isfinite(spread) or spread <= 0:
         return [low] if math.isfinite(low) else []
     raw = spread / max(1, wanted)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(multiple * power for multiple in (1.0, 2.0, 5.0, 10.0) if multiple * power >= raw * 0.999)
+    step = max(1.0, step) if whole else step
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
 
