@@ -84,11 +84,9 @@ def load_generator(path: Path, *, fold: bool = True) -> Synthesizer:
         raise CheckpointFileError(
             f"{path}: the weights of {not_finite} are not finite (training diverged). Use an earlier checkpoint"
         )
-    generator.eval()
-    generator.requires_grad_(False)
     if fold:
         generator.fold_weight_norm()
-    return generator
+    return generator.eval().requires_grad_(False)
 
 
 def check_ids(ids: Sequence[int], num_symbols: int) -> None:

@@ -68,7 +68,7 @@ class OnnxVoice:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         self._options, self._path = options, path
         self._session = self._load()
         speakers = int(config.get("num_speakers", 1))
