@@ -18,6 +18,7 @@ _LOOK_SECONDS = 0.25
 _SECONDS_BETWEEN_LINES = 5.0
 # A run that was started a moment ago has no supervisor yet; after this long it has none at all.
 _START_SECONDS = 30.0
+LOSSES = ("mel", "kl", "duration", "feature", "generator", "discriminator")
 ENDED = ("completed", "stopped", "failed", "lost", "unreadable")
 
 
@@ -55,7 +56,7 @@ def outcome(run: RunView, console: Console) -> int:
     """Say how a run ended and return the exit code that says the same."""
     message = run.message
     if run.state == "completed":
-        console.note(f"run {run.id}: completed after {run.status.epoch} epochs, {run.status.step} batches")
+        console.note(f"run {run.id}: completed, {epoch_of(run)}, {run.status.step} batches")
         return OK
     if run.state == "stopped":
         console.note(f"run {run.id}: stopped at batch {run.status.step}; go on: workbench train --resume {run.id}")
@@ -72,8 +73,7 @@ class _Told:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._phase = ""
-        self._epoch = -1
+        self._turn: tuple[object, ...] = ()
         self._checkpoints: set[str] = set()
         self._printed = 0.0
         self._last: Mapping[str, Any] | None = None
@@ -83,17 +83,19 @@ class _Told:
         names = {item.file.name for item in run.checkpoints}
         new = sorted(names - self._checkpoints)
         self._checkpoints |= names
-        news = status.phase != self._phase or status.epoch != self._epoch or bool(new)
+        # Phases other than these two come and go within an epoch; a line for each would say nothing.
+        turn = (status.phase if status.phase in ("prepare", "done") else "train", status.epoch, status.val_mel)
+        news = turn != self._turn or bool(new)
         if not news and time.monotonic() - self._printed < _SECONDS_BETWEEN_LINES:
             return
         line = run_as_json(run)
         if line == self._last:
             return
-        self._phase, self._epoch = status.phase, status.epoch
-        self._printed, self._last = time.monotonic(), line
+        self._turn, self._printed, self._last = turn, time.monotonic(), line
         self._console.record(line)
         if not self._console.as_json:
-            self._console.note(progress_line(run))
+            if status.phase != "done":
+                self._console.note(progress_line(run))
             for name in new:
                 self._console.note(f"checkpoint {name}")
 
@@ -102,21 +104,28 @@ def progress_line(run: RunView) -> str:
     """Where a run is, in one line."""
     status = run.status
     parts = [status.phase or run.state]
-    if status.phase == "prepare" and status.progress:
-        done, total = status.progress.get("done"), status.progress.get("total")
-        parts.append(f"{done}/{total} {status.progress.get('what') or ''}".rstrip())
-        parts += _eta(status.progress.get("eta_seconds"))
+    if status.phase == "prepare":
+        if status.progress:
+            done, total = status.progress.get("done"), status.progress.get("total")
+            parts.append(f"{done}/{total} {status.progress.get('what') or ''}".rstrip())
+            parts += _eta(status.progress.get("eta_seconds"))
         return "  ".join(parts)
     if status.epochs:
-        parts.append(f"epoch {status.epoch}/{status.epochs}")
+        parts.append(epoch_of(run))
     if status.step:
         parts.append(f"batch {status.step}")
     if status.steps_per_second:
         parts.append(f"{status.steps_per_second:.2f}/s")
-    parts += [f"{name} {value:.3f}" for name, value in status.losses.items() if isinstance(value, (int, float))]
+    losses = ((name, status.losses.get(name)) for name in LOSSES)
+    parts += [f"{name} {value:.3g}" for name, value in losses if isinstance(value, (int, float))]
     if status.val_mel is not None:
         parts.append(f"val mel {status.val_mel:.3f}")
     return "  ".join([*parts, *_eta(status.eta_seconds)])
+
+
+def epoch_of(run: RunView) -> str:
+    """The epoch that runs, counted from 1 as people do."""
+    return f"epoch {min(run.status.epoch + 1, run.status.epochs)}/{run.status.epochs}"
 
 
 def _eta(seconds: object) -> list[str]:

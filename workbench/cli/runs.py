@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from workbench.cli.context import find_run, open_workspace
-from workbench.cli.follow import progress_line, run_as_json
+from workbench.cli.follow import epoch_of, progress_line, run_as_json
 from workbench.cli.guard import OK
 from workbench.cli.output import Console
 from workbench.cli.training import follow_to_the_end
@@ -39,7 +39,7 @@ def run_runs(args: argparse.Namespace, console: Console) -> int:
             (
                 run.id,
                 run.state,
-                f"{run.status.epoch}/{run.status.epochs}",
+                epoch_of(run).removeprefix("epoch "),
                 run.status.step,
                 number(run.status.val_mel),
                 len(run.checkpoints),
