@@ -1,0 +1,209 @@
+"""The clip cache: finds clips by what they were made from, and survives kills, torn writes and full disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cache_clips
+import numpy as np
+import pytest
+from cache_clips import SETTINGS, add, check, clip_audio, contents, fill
+
+from core_vits.cache import CacheError, CacheReader, CacheWriter, cache_folder, clip_key, id_map_md5
+
+
+def test_clips_come_back_as_they_were_put_in(tmp_path: Path) -> None:
+    fill(tmp_path, range(5))
+    assert check(tmp_path) == set(range(5))
+    settings = json.loads((cache_folder(tmp_path, SETTINGS) / "settings.json").read_text())
+    assert settings["phonemizer_version"] == "1.51 abc"
+
+
+def test_a_second_build_adds_nothing_and_changes_no_byte(tmp_path: Path) -> None:
+    fill(tmp_path, range(5))
+    before = contents(tmp_path)
+    fill(tmp_path, range(5))
+    assert contents(tmp_path) == before
+
+
+def test_a_reader_works_after_pickling_and_in_a_forked_process(tmp_path: Path) -> None:
+    fill(tmp_path, range(3))
+    reader = CacheReader(cache_folder(tmp_path, SETTINGS))
+    entry = reader.entries["key2"]
+    reader.audio(entry)
+    copy = pickle.loads(pickle.dumps(reader))
+    assert np.array_equal(copy.audio(entry), reader.audio(entry))
+    copy.close()
+    reader.close()
+
+
+def test_the_key_changes_with_recording_text_speaker_and_every_setting(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.wav", tmp_path / "other.wav"
+    one.write_bytes(b"one")
+    other.write_bytes(b"two")
+    key = clip_key(SETTINGS, one, "Да.", None)
+    assert key == clip_key(SETTINGS, one, "Да.", None)
+    changed = [
+        clip_key(SETTINGS, other, "Да.", None),
+        clip_key(SETTINGS, one, "Да!", None),
+        clip_key(SETTINGS, one, "Да.", "mia"),
+        *(
+            clip_key(replace(SETTINGS, **change), one, "Да.", None)  # type: ignore[arg-type]
+            for change in (
+                {"sample_rate": 22_050}, {"trim_silence": False}, {"keep_seconds_before": 0.2},
+                {"keep_seconds_after": 0.2}, {"phonemizer": "piper"}, {"phonemizer_version": "1.52 abc"},
+                {"language": "uk"}, {"id_map_md5": "1" * 32}, {"normalizers": ("numbers 1.0",)},
+            )
+        ),
+    ]  # fmt: skip
+    assert len({key, *changed}) == len(changed) + 1
+    one.rename(tmp_path / "renamed.wav")
+    assert clip_key(SETTINGS, tmp_path / "renamed.wav", "Да.", None) == key
+
+
+def test_the_id_map_hash_does_not_depend_on_order_or_container() -> None:
+    assert id_map_md5({"a": (1,), "b": [2]}) == id_map_md5({"b": (2,), "a": [1]})
+    assert id_map_md5({"a": [1]}) != id_map_md5({"a": [2]})
+
+
+def test_an_index_cut_at_any_byte_loses_only_the_last_clip(tmp_path: Path) -> None:
+    fill(tmp_path, range(3))
+    whole = contents(tmp_path)
+    index = cache_folder(tmp_path, SETTINGS) / "index.jsonl"
+    last_line = whole["index.jsonl"].rindex(b"\n", 0, -1) + 1
+    for length in range(last_line, len(whole["index.jsonl"]), 7):
+        index.write_bytes(whole["index.jsonl"][:length])
+        assert check(tmp_path) == {0, 1}
+        fill(tmp_path, range(3))
+        assert contents(tmp_path) == whole
+
+
+def test_audio_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
+    fill(tmp_path, range(3))
+    whole = contents(tmp_path)
+    audio = cache_folder(tmp_path, SETTINGS) / "audio.i16"
+    audio.write_bytes(whole["audio.i16"][:-100])
+    assert check(tmp_path) == {0, 1}
+    fill(tmp_path, range(3))
+    assert contents(tmp_path) == whole
+
+
+def test_damaged_lines_and_samples_are_noticed_and_made_again(tmp_path: Path) -> None:
+    fill(tmp_path, range(4))
+    folder = cache_folder(tmp_path, SETTINGS)
+    lines = (folder / "index.jsonl").read_bytes().splitlines(keepends=True)
+    lines[1] = b'{"key": "key1", "nonsense": tru\n'
+    (folder / "index.jsonl").write_bytes(b"".join(lines))
+    audio = bytearray((folder / "audio.i16").read_bytes())
+    audio[10] ^= 0xFF  # in clip 0
+    (folder / "audio.i16").write_bytes(audio)
+    reader = CacheReader(folder)
+    with pytest.raises(CacheError, match=r"0\.wav is damaged"):
+        reader.audio(reader.entries["key0"])
+    reader.close()
+    fill(tmp_path, range(4))
+    assert check(tmp_path) == {0, 1, 2, 3}
+
+
+def test_random_damage_never_gives_a_wrong_clip(tmp_path: Path) -> None:
+    fill(tmp_path, range(4))
+    folder, whole, chance = cache_folder(tmp_path, SETTINGS), contents(tmp_path), random.Random(5)
+    for _ in range(150):
+        for name, data in whole.items():
+            damaged = bytearray(data)
+            for _ in range(chance.randint(0, 3)):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+            (folder / name).write_bytes(damaged[: len(damaged) - chance.choice([0, 0, 1, 50, 5000])])
+        fill(tmp_path, range(4))
+        reader = CacheReader(folder)
+        for number in range(4):
+            assert np.array_equal(reader.audio(reader.entries[f"key{number}"]), clip_audio(number))
+        reader.close()
+
+
+def test_a_folder_without_a_cache_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(CacheError, match="no prepared dataset.*Prepare it again"):
+        CacheReader(tmp_path)
+
+
+def test_two_writers_do_not_write_the_same_folder(tmp_path: Path) -> None:
+    with CacheWriter(tmp_path, SETTINGS), pytest.raises(CacheError, match="another process prepares"):
+        CacheWriter(tmp_path, SETTINGS)
+    fill(tmp_path, range(1))
+
+
+def test_other_settings_have_another_folder_and_leave_this_one_alone(tmp_path: Path) -> None:
+    fill(tmp_path, range(2))
+    with CacheWriter(tmp_path, replace(SETTINGS, phonemizer_version="1.52")) as writer:
+        assert not writer.has("key0")
+    assert check(tmp_path) == {0, 1}
+
+
+def run_clips(*arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, cache_clips.__file__, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_builds_killed_at_random_moments_end_in_the_same_bytes_as_an_undisturbed_one(tmp_path: Path) -> None:
+    clips, kills = 700, 40
+    done = run_clips("kill", tmp_path / "killed", clips, kills)
+    assert done.returncode == 0, done.stderr
+    there = [int(line) for line in done.stdout.split()]
+    assert len(there) >= kills // 2
+    assert len(set(there)) > 5, f"the kills came too early or too late to prove anything: {there}"
+    fill(tmp_path / "killed", range(clips))
+    fill(tmp_path / "clean", range(clips))
+    assert contents(tmp_path / "killed") == contents(tmp_path / "clean")
+
+
+@pytest.mark.parametrize("limit", [100, 2000, 20_001, 100_000])
+def test_a_full_disk_is_one_clear_line_and_leaves_the_cache_whole(tmp_path: Path, limit: int) -> None:
+    fill(tmp_path, range(1))
+    done = run_clips("limit", tmp_path, 50, limit)
+    assert done.returncode == 3, done.stderr
+    assert "can't be written: File too large" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert 0 in check(tmp_path)
+    fill(tmp_path, range(50))
+    assert check(tmp_path) == set(range(50))
+    assert os.stat(cache_folder(tmp_path, SETTINGS) / "audio.i16").st_size == 2 * sum(  # noqa: PTH116
+        len(clip_audio(number)) for number in range(50)
+    )
+
+
+def test_an_error_at_each_write_of_a_clip_leaves_the_others_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: dict[str, Callable[..., object]] = {name: getattr(os, name) for name in ("pwrite", "fdatasync")}
+    for failing in range(3):
+        base = tmp_path / str(failing)
+        fill(base, range(2))
+        before = contents(base)
+        calls = iter(range(100))
+
+        def refuse(name: str, calls: object = calls, failing: int = failing) -> Callable[..., object]:
+            def call(*arguments: object) -> object:
+                if next(calls) == failing:  # type: ignore[call-overload]
+                    raise OSError(28, "No space left on device")
+                return real[name](*arguments)
+
+            return call
+
+        with CacheWriter(base, SETTINGS) as writer:
+            for name in real:
+                monkeypatch.setattr(os, name, refuse(name))
+            with pytest.raises(CacheError, match="No space left on device"):
+                add(writer, 2)
+            monkeypatch.undo()
+            assert contents(base) == before
+            add(writer, 2)
+        assert check(base) == {0, 1, 2}
