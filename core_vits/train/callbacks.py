@@ -25,6 +25,8 @@ class Progress:
     batches_per_epoch: int
     max_steps: int = 0
     """0 = no limit."""
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
+    """Of the generator `g` and the discriminators `d`."""
 
     @property
     def last_step(self) -> int:

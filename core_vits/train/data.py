@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Sampler
 
-if TYPE_CHECKING:
-    from core_vits.dataset import Batch
+from core_vits.dataset import Batch, ClipDataset, EpochSampler, collate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """A sentence to speak after a validation."""
+
+    name: str
+    """How it is shown."""
+    phoneme_ids: Sequence[int]
+    speaker_id: int | None = None
+    """None for a voice with one speaker."""
 
 
 class TrainingData(Protocol):
@@ -28,69 +37,81 @@ class TrainingData(Protocol):
     def train(self, epoch: int, start_batch: int) -> Iterable[Batch]:
         """The batches of an epoch from `start_batch` on."""
 
-    def validation(self) -> Iterable[tuple[Batch, int]]:
-        """Validation batches in fixed order, with the utterances in each."""
+    def validation(self) -> Iterable[Batch]:
+        """Validation batches, always the same ones."""
 
     def sentences(self) -> Sequence[Sentence]:
         """What is spoken after a validation."""
 
 
-class Sentence(Protocol):
-    """A sentence to speak."""
+class ClipData:
+    """Training data out of prepared clips."""
+
+    def __init__(
+        self,
+        train: ClipDataset,
+        validation: ClipDataset | None,
+        sentences: Sequence[Sentence],
+        *,
+        batch_size: int,
+        seed: int,
+        num_workers: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        """Plan the loading.
+
+        Args:
+            train: clips to train on, at least one.
+            validation: clips to validate on; None: no validation.
+            sentences: what to speak.
+            batch_size: utterances of a batch.
+            seed: of the order of the clips.
+            num_workers: processes that load; 0: the trainer does it.
+            rank: of this process.
+            world: number of processes that train.
+        """
+        self._sampler = EpochSampler(train.lengths, batch_size, seed, rank=rank, world=world)
+        self._train = _loader(train, self._sampler, num_workers)
+        clips = range(len(validation)) if validation is not None else range(0)
+        self._validation_plan = [list(clips[begin : begin + batch_size]) for begin in range(0, len(clips), batch_size)]
+        self._validation = _loader(validation, self._validation_plan, 0) if validation is not None else ()
+        self._sentences = tuple(sentences)
 
     @property
-    def name(self) -> str:
-        """How it is shown."""
+    def batches_per_epoch(self) -> int:
+        """Batches of each epoch."""
+        return len(self._sampler)
 
     @property
-    def phoneme_ids(self) -> Sequence[int]:
-        """As the model reads it."""
+    def validation_batches(self) -> int:
+        """Batches of one validation."""
+        return len(self._validation_plan)
 
-    @property
-    def speaker_id(self) -> int | None:
-        """None for a voice with one speaker."""
+    def train(self, epoch: int, start_batch: int) -> Iterator[Batch]:
+        """The batches of an epoch from `start_batch` on."""
+        self._sampler.set_position(epoch, start_batch)
+        return iter(self._train)
 
+    def validation(self) -> Iterable[Batch]:
+        """Validation batches in the order of the clips."""
+        return self._validation
 
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch with all its tensors on a device; copies from pinned memory run beside the computation."""
-    tensors = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    moved = {
-        name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items() if isinstance(tensor, Tensor)
-    }
-    return replace(batch, **moved)
-
-
-class _Plan:
-    """A batch sampler whose plan is replaced before each epoch, so that worker processes live on."""
-
-    def __init__(self) -> None:
-        self.batches: Sequence[Sequence[int]] = ()
-
-    def __iter__(self) -> Iterator[Sequence[int]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
+    def sentences(self) -> Sequence[Sentence]:
+        """What is spoken after a validation."""
+        return self._sentences
 
 
-class PlannedLoader:
-    """A `DataLoader` that is told the batches of each epoch."""
-
-    def __init__(self, dataset: Dataset[Any], collate: Any, *, num_workers: int, pin_memory: bool) -> None:
-        self._plan = _Plan()
-        self._loader: DataLoader[Any] = DataLoader(
-            dataset,
-            batch_sampler=self._plan,  # type: ignore[arg-type]  # iterating it is all that is done
-            collate_fn=collate,
-            num_workers=num_workers,
-            persistent_workers=num_workers > 0,
-            pin_memory=pin_memory,
-            # A loader draws a seed for its workers from the global generator; our random numbers must not depend on
-            # how often a loader was started, or a resumed run would differ from an uninterrupted one.
-            generator=torch.Generator().manual_seed(0),
-        )
-
-    def run(self, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
-        """Load these batches in this order."""
-        self._plan.batches = batches
-        return iter(self._loader)
+def _loader(clips: ClipDataset, batches: Sampler[list[int]] | Sequence[list[int]], num_workers: int) -> DataLoader[Any]:
+    gather: Callable[[Any], Batch] = collate
+    return DataLoader(
+        clips,
+        batch_sampler=batches,
+        collate_fn=gather,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        # A loader draws a seed for its workers from the global generator; our random numbers must not depend on how
+        # often a loader was started, or a resumed run would differ from an uninterrupted one.
+        generator=torch.Generator().manual_seed(0),
+    )

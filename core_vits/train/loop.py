@@ -21,7 +21,7 @@ from core_vits.checkpoint import load_checkpoint
 from core_vits.config import LossWeights, ModelConfig
 from core_vits.errors import CheckpointFileError
 from core_vits.train.callbacks import Callback, Progress, StepRecord, ValidationRecord
-from core_vits.train.data import TrainingData, to_device
+from core_vits.train.data import TrainingData
 from core_vits.train.distributed import agree, at_most_every, make_fabric
 from core_vits.train.keeper import CheckpointKeeper
 from core_vits.train.metrics import MetricWindow
@@ -104,6 +104,7 @@ class Trainer:
             epochs=self.settings.epochs,
             batches_per_epoch=self._data.batches_per_epoch,
             max_steps=self.settings.max_steps,
+            learning_rates=self.optimization.learning_rates(),
         )
 
     def _tell(self, event: str, *arguments: object) -> None:
@@ -168,14 +169,14 @@ class Trainer:
 
     def _train(self) -> str:
         while not self._is_complete():
+            if self._must_stop():
+                return self._stop()
             self._tell("on_epoch_start")
             if self._run_batches():
                 return self._stop()
             if self._is_complete():
                 break  # max_steps was reached inside the epoch
             self._end_epoch()
-            if not self._is_complete() and self._must_stop():
-                return self._stop()
         self._finish()
         return COMPLETED
 
@@ -201,7 +202,8 @@ class Trainer:
             position = replace(self.position, batch=self.position.batch + 1, step=self.position.step + 1)
             due = position.step % self.settings.log_every_steps == 0 or position.step == 1
             due = due or time.monotonic() - self._fetched_at > FETCH_SECONDS
-            self._window.add(self._step.train(to_device(batch, self._fabric.device), with_norms=due))
+            on_device = batch.to(self._fabric.device, non_blocking=True)
+            self._window.add(self._step.train(on_device, with_norms=due))
             self.position = position
             metrics = self._fetch() if due else None
             now = time.monotonic()
@@ -305,7 +307,7 @@ class Trainer:
         Raises:
             TrainingError: the weights are not finite, so that the file would be worthless.
         """
-        if self.position == self._saved:
+        if self.position == self._saved or self.position.step == 0:
             return
         self._tell("on_checkpoint_start")
         if not self.models.all_finite():

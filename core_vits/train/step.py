@@ -10,12 +10,12 @@ order here is the same. Two passes through the discriminators are made: the firs
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from lightning.fabric import Fabric
 from torch import Tensor
 
 from core_vits.config import LossWeights
+from core_vits.dataset import Batch
 from core_vits.discriminators import judge_pair
 from core_vits.losses import (
     DiscriminatorLosses,
@@ -31,9 +31,6 @@ from core_vits.synthesizer import TrainingOutput
 from core_vits.train.distributed import average_gradients
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization, gradient_norm
-
-if TYPE_CHECKING:
-    from core_vits.dataset import Batch
 
 Losses = dict[str, Tensor]
 

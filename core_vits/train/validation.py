@@ -15,7 +15,7 @@ from lightning.fabric import Fabric
 
 from core_vits.synthesizer import Synthesizer
 from core_vits.train.callbacks import Sample
-from core_vits.train.data import Sentence, TrainingData, to_device
+from core_vits.train.data import Sentence, TrainingData
 from core_vits.train.distributed import agree
 from core_vits.train.metrics import MetricWindow
 from core_vits.train.models import VoiceModels
@@ -56,11 +56,12 @@ def validate(
         Interrupted: `must_stop` said so.
     """
     window, total = MetricWindow(), data.validation_batches
-    for done, (batch, utterances) in enumerate(data.validation() if total else ()):
+    for done, batch in enumerate(data.validation() if total else ()):
         if agree(fabric, must_stop()):
             raise Interrupted
         progress(done, total)
-        window.add(step.evaluate(to_device(batch, fabric.device)), weight=float(utterances))
+        utterances = batch.phoneme_ids_BT.shape[0]
+        window.add(step.evaluate(batch.to(fabric.device, non_blocking=True)), weight=float(utterances))
     return window.fetch()
 
 

@@ -1,0 +1,107 @@
+"""The trainer of a run: `python -m workbench.train RUN`.
+
+Exit codes: 0 when training is complete or was stopped as asked, 2 when the user can mend what went wrong (one line on
+stderr and in the status), 1 for a fault of the program (with a traceback in the log).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+from workbench.jobs.rundir import IDENTITY, append_event, one_line, stop_requested, write_status
+
+
+def listen(run: Path) -> Callable[[], bool]:
+    """Take signals as requests to stop, and return the question whether one came, or a stop request did."""
+    asked = False
+
+    def hear(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, hear)
+    return lambda: asked or stop_requested(run)
+
+
+def train(run: Path, stop: Callable[[], bool]) -> str:
+    """Train a run to its end; returns how it ended.
+
+    Raises:
+        WorkbenchError: and errors of `core_vits`: the user can mend it.
+    """
+    # A waiting OpenMP thread spins by default. On a machine that does anything else besides, that takes the core away
+    # from the thread that is waited for: one step of the `tiny` voice took 24 s instead of 5 s on a loaded 2-core
+    # machine. torch's OpenMP reads this once, when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Signals are heard before this: importing torch takes seconds, and a stop may come in them.
+    import torch
+
+    from workbench.host import Host
+    from workbench.jobs.start import run_workspace
+    from workbench.train.glue import make_trainer
+    from workbench.train.guard import plugin_callbacks
+    from workbench.train.recorder import Recorder
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0))))
+    workspace = run_workspace(run)
+    callbacks = [Recorder(run), *plugin_callbacks(Host.load(workspace), run)]
+    trainer, begin_with = make_trainer(run, workspace, callbacks=callbacks, stop=stop)
+    return trainer.fit(begin_with)
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """The line to show for an error, and the exit code."""
+    from core_vits.align import AlignmentError
+    from core_vits.cache import CacheError
+    from core_vits.config import ConfigError
+    from core_vits.errors import CheckpointFileError
+    from core_vits.train.loop import TrainingError
+
+    known = (WorkbenchError, AlignmentError, CacheError, ConfigError, CheckpointFileError, TrainingError)
+    if isinstance(error, known):
+        return one_line(str(error)), 2
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError):
+        return "the GPU's memory is full; lower batch_size in [training] and resume the run", 2
+    if isinstance(error, MemoryError):
+        return "the memory is full; lower batch_size in [training] and resume the run", 2
+    return one_line(f"the trainer failed: {type(error).__name__}: {error}"), 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if len(given) != 1 or not (Path(given[0]) / IDENTITY).is_file():
+        sys.stderr.write("usage: python -m workbench.train RUN (a run directory)\n")
+        return 2
+    run = Path(given[0]).absolute()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.raiseExceptions = False  # a full disk must not end a run because of its log
+    stop = listen(run)
+    try:
+        outcome = train(run, stop)
+    except Exception as error:  # noqa: BLE001  # this is where every error gets its line
+        message, code = explain(error)
+        if code == 1:
+            traceback.print_exception(error)
+        sys.stderr.write(f"{message}\n")
+        write_status(run, message=message)
+        append_event(run, "error", message=message)
+        return code
+    write_status(run, outcome=outcome)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
