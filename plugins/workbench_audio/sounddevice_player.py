@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _BLOCK_SECONDS = 0.05
 """Between two looks at whether to stop."""
+_SILENCE_SECONDS = 0.15
+"""Played before and after: a device that wakes up swallows the beginning, and ALSA's bridge to PulseAudio the last
+twenty to forty milliseconds (both measured)."""
 _SAMPLE_TYPES = {1: "uint8", 2: "int16", 3: "int24", 4: "int32"}
 """PortAudio's names, by bytes of a sample."""
 
@@ -93,14 +96,21 @@ class SoundDevicePlayer:
         return None
 
     def _write(self, stream: Any, file: wave.Wave_read) -> int:
-        """Feed the stream; the frames that it took. Leaving the stream's context plays what is buffered."""
+        """Feed the stream; the frames of the file that it took. Leaving the stream's context plays what is buffered."""
         block = max(1, int(file.getframerate() * _BLOCK_SECONDS))
+        # Unsigned samples, which only 8-bit files have, rest at the middle of their range.
+        rest = b"\x80" if file.getsampwidth() == 1 else b"\0"
+        frame = file.getsampwidth() * file.getnchannels()
+        silence = rest * (frame * int(file.getframerate() * _SILENCE_SECONDS))
+        stream.write(silence)
         played = 0
         while not self._stop.is_set() and (frames := file.readframes(block)):
             stream.write(frames)
-            played += len(frames) // (file.getsampwidth() * file.getnchannels())
+            played += len(frames) // frame
         if self._stop.is_set():
             stream.abort()
+        else:
+            stream.write(silence)
         return played
 
 

@@ -1,0 +1,291 @@
+"""The players; where PulseAudio is installed, what was heard is compared with the WAV."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from workbench.api.testing import PlayerContract, PluginContract, write_tone
+from workbench.workers import Worker
+from workbench_audio.file_player import FilePlayer, fetch_command
+from workbench_audio.settings import AudioSettings
+from workbench_audio.sounddevice_player import SoundDevicePlayer
+
+PLAY = "workbench.workers.targets.play:play"
+RATE = 22_050
+
+
+class TestPlugin(PluginContract):
+    module = "workbench_audio"
+
+
+class TestFilePlayer(PlayerContract):
+    @pytest.fixture
+    def player(self) -> FilePlayer:
+        return FilePlayer()
+
+    def test_it_is_always_there_and_says_that_it_makes_no_sound(self, player: FilePlayer) -> None:
+        assert player.available({}) == ""
+        assert player.audible is False
+
+    def test_it_says_where_the_wav_is_and_how_long(self, player: FilePlayer, tmp_path: Path) -> None:
+        tone = write_tone(tmp_path / "tone.wav", seconds=1.5)
+        assert player.play(tone).startswith(f"{tone} (1.5 s).")
+
+    def test_what_is_no_wav_is_an_oserror(self, player: FilePlayer, tmp_path: Path) -> None:
+        for content in (b"", b"RIFF", b"this is no WAV at all, however long"):
+            (tmp_path / "x.wav").write_bytes(content)
+            with pytest.raises(OSError, match="is not a WAV"):
+                player.play(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize(
+    ("connection", "path", "command"),
+    [
+        ("10.0.0.1 50000 10.0.0.2 22", "/v/a.wav", "scp me@10.0.0.2:/v/a.wav ."),
+        ("10.0.0.1 50000 10.0.0.2 2222", "/v/a.wav", "scp -P 2222 me@10.0.0.2:/v/a.wav ."),
+        ("fe80::1 50000 fe80::2 22", "/v/a.wav", "scp 'me@[fe80::2]:/v/a.wav' ."),
+        ("10.0.0.1 50000 10.0.0.2 22", "/v/a b.wav", "scp 'me@10.0.0.2:/v/a b.wav' ."),
+    ],
+)
+def test_over_ssh_the_command_that_fetches_the_wav_is_shown(
+    monkeypatch: pytest.MonkeyPatch, connection: str, path: str, command: str
+) -> None:
+    monkeypatch.setenv("LOGNAME", "me")
+    assert fetch_command(Path(path), {"SSH_CONNECTION": connection}) == f"Fetch it: {command}"
+
+
+def test_without_ssh_there_is_nothing_to_fetch() -> None:
+    assert "scp" not in fetch_command(Path("/v/a.wav"), {})
+
+
+class TestSoundDevicePlayer(PlayerContract):
+    @pytest.fixture
+    def player(self, monkeypatch: pytest.MonkeyPatch) -> SoundDevicePlayer:
+        # Whatever sound this machine has, the suite must be silent; with sound it is tested below.
+        monkeypatch.setitem(sys.modules, "sounddevice", None)
+        return SoundDevicePlayer()
+
+    def test_over_ssh_it_does_not_play_in_another_room_unless_told_to(self, player: SoundDevicePlayer) -> None:
+        ssh = {"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}
+        assert "the sound would come out of the other machine" in player.available(ssh)
+        assert "SSH" not in player.available({**ssh, "PULSE_SERVER": "tcp:127.0.0.1:4713"})
+        assert "SSH" not in SoundDevicePlayer(AudioSettings(play_over_ssh=True)).available(ssh)
+
+    def test_a_missing_package_is_said(self, player: SoundDevicePlayer, tmp_path: Path) -> None:
+        with pytest.raises(OSError, match="sounddevice is not installed"):
+            player.play(write_tone(tmp_path / "tone.wav"))
+
+
+def run_python(program: str, *arguments: str, **environment: str) -> str:
+    """Run a program in a process of its own; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_asking_whether_it_can_play_does_not_import_sounddevice() -> None:
+    program = (
+        "import os, sys; from workbench_audio.sounddevice_player import SoundDevicePlayer; "
+        "SoundDevicePlayer().available(os.environ); print('sounddevice' in sys.modules)"
+    )
+    assert run_python(program) == "False"
+
+
+def test_a_machine_without_portaudio_is_told_what_to_install(tmp_path: Path) -> None:
+    # The package looks the library up by name; a process in which no name is found is such a machine.
+    program = (
+        "import ctypes.util, os, sys; from pathlib import Path; ctypes.util.find_library = lambda name: None\n"
+        "from workbench_audio.sounddevice_player import SoundDevicePlayer\n"
+        "print(SoundDevicePlayer().available({}))\n"
+        "try: SoundDevicePlayer().play(Path(sys.argv[1]))\n"
+        "except OSError as error: print(error)"
+    )
+    printed = run_python(program, str(write_tone(tmp_path / "tone.wav"))).splitlines()
+    assert len(printed) == 2
+    assert all("PortAudio" in line and "apt install libportaudio2" in line for line in printed)
+
+
+# --- real sound ---
+
+
+@dataclass
+class Recorder:
+    """A sound server without a card; what is played on it is written down."""
+
+    environment: dict[str, str]
+
+    def record(self, action: Callable[[], Any], *, seconds: float) -> tuple[Any, NDArray[np.int16]]:
+        """Do something and return what it returned and what was heard meanwhile."""
+        with tempfile.TemporaryFile() as heard:
+            recorder = subprocess.Popen(
+                [
+                    "parec",
+                    "-d",
+                    "null.monitor",
+                    "--format=s16le",
+                    f"--rate={RATE}",
+                    "--channels=1",
+                    "--latency-msec=20",
+                ],
+                env=self.environment,
+                stdout=heard,
+            )
+            try:
+                deadline = time.monotonic() + 20
+                while heard.seek(0, os.SEEK_END) == 0:  # it records silence as soon as it records at all
+                    assert time.monotonic() < deadline, "parec recorded nothing"
+                    time.sleep(0.02)
+                result = action()
+                time.sleep(seconds)
+            finally:
+                recorder.send_signal(signal.SIGTERM)
+                recorder.wait()
+            heard.seek(0)
+            return result, np.frombuffer(heard.read(), dtype="<i2")
+
+
+@pytest.fixture(scope="module")
+def sound() -> Iterator[Recorder]:
+    for program in ("pulseaudio", "parec"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program} (apt install pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins)")
+    # A socket's path may be 107 bytes long, which pytest's folders exceed.
+    with tempfile.TemporaryDirectory(prefix="sound-") as runtime:
+        environment = {**os.environ, "XDG_RUNTIME_DIR": runtime, "HOME": runtime, "PULSE_COOKIE": f"{runtime}/cookie"}
+        environment.pop("PULSE_SERVER", None)
+        server = subprocess.Popen(
+            [
+                "pulseaudio",
+                "--daemonize=no",
+                "--exit-idle-time=-1",
+                "-n",
+                f"--load=module-null-sink sink_name=null rate={RATE} channels=1",
+                "--load=module-native-protocol-unix",
+            ],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            deadline = time.monotonic() + 20
+            while not (Path(runtime) / "pulse" / "native").exists():
+                if server.poll() is not None or time.monotonic() > deadline:
+                    pytest.skip("pulseaudio does not start here")
+                time.sleep(0.05)
+            yield Recorder(environment)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+@pytest.fixture
+def worker(sound: Recorder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Worker]:
+    for name in ("XDG_RUNTIME_DIR", "HOME", "PULSE_COOKIE"):
+        monkeypatch.setenv(name, sound.environment[name])
+    for name in ("PULSE_SERVER", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    with Worker("audio", log=tmp_path / "worker.log") as worker:
+        yield worker
+
+
+def write_speech_like(path: Path, seconds: float) -> NDArray[np.int16]:
+    """Noise that swells and fades: no two places in it are alike, so a shift or a gap is found."""
+    random = np.random.default_rng(1)
+    count = int(seconds * RATE)
+    swell = np.sin(np.linspace(0.1, np.pi - 0.1, count))
+    samples = (random.normal(0, 4000, count) * swell).clip(-20_000, 20_000).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples.tobytes())
+    return samples
+
+
+def places(heard: NDArray[np.int16], wanted: NDArray[np.int16]) -> list[int | None]:
+    """Where each twentieth of a second of what was played is in a recording; None where it is not."""
+    size = RATE // 20
+    found: list[int | None] = []
+    recorded = heard.astype(float)
+    power = np.concatenate([[0.0], np.cumsum(recorded**2)])
+    energy = power[size:] - power[:-size]
+    for start in range(0, wanted.size - size + 1, size):
+        block = wanted[start : start + size].astype(float)
+        # The squared distance to the block at every place, but for the block's own energy.
+        place = int(np.argmin(energy - 2 * np.correlate(recorded, block, "valid")))
+        same = np.allclose(heard[place : place + size], block, atol=2)
+        found.append(place if same else None)
+    return found
+
+
+def test_what_the_worker_plays_is_heard_sample_for_sample(worker: Worker, sound: Recorder, tmp_path: Path) -> None:
+    wanted = write_speech_like(tmp_path / "voice.wav", 1.0)
+    played, heard = sound.record(lambda: worker.call(PLAY, wav=str(tmp_path / "voice.wav")), seconds=0.8)
+    assert played["played"] is True
+    assert played["player"] == "sounddevice"
+    assert played["reasons"] == []
+    assert played["message"].startswith("played voice.wav (1.0 s) on ")
+    found = places(heard, wanted)
+    heard_places = [place for place in found if place is not None]
+    # A busy machine may make the server wait for samples, which tears a block in two; the sound goes on after it.
+    assert len(heard_places) >= 0.75 * len(found), found
+    assert heard_places == sorted(heard_places)
+    assert found[-1] is not None, "the end was cut off"
+
+
+def test_stopping_ends_the_sound_before_its_end(
+    sound: Recorder, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_speech_like(tmp_path / "voice.wav", 20.0)
+    program = (
+        "import sys, threading, time; from pathlib import Path\n"
+        "from workbench_audio.sounddevice_player import SoundDevicePlayer\n"
+        "player = SoundDevicePlayer(); threading.Timer(1.0, player.stop).start(); started = time.monotonic()\n"
+        "print(player.play(Path(sys.argv[1])), time.monotonic() - started < 15)"
+    )
+    printed = run_python(program, str(tmp_path / "voice.wav"))
+    assert printed.startswith("stopped voice.wav (")
+    assert printed.endswith("True")
+
+
+def test_cancelling_the_call_ends_the_sound(worker: Worker, sound: Recorder, tmp_path: Path) -> None:
+    write_speech_like(tmp_path / "voice.wav", 30.0)
+    timer = threading.Timer(2.0, worker.cancel)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(Exception, match="cancelled"):
+        worker.call(PLAY, wav=str(tmp_path / "voice.wav"))
+    assert time.monotonic() - started < 20
+
+
+def test_a_device_that_is_not_there_falls_back_to_the_file_player(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_speech_like(tmp_path / "voice.wav", 0.2)
+    file = tmp_path / "workbench.toml"
+    file.write_text('[voice]\nname = "a"\nlanguage = "ru"\n[plugins.audio]\ndevice = "no such device"\n')
+    played = worker.call(PLAY, wav=str(tmp_path / "voice.wav"), workspace=str(file))
+    assert played["played"] is False
+    assert played["player"] == "file"
+    assert "No sound here: sounddevice: the sound device can't play it: No output device matching" in played["message"]
