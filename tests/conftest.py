@@ -9,6 +9,7 @@ import pytest
 
 # Two test processes with two threads each on two cores would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 REPO = Path(__file__).resolve().parent.parent
 

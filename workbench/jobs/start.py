@@ -292,7 +292,8 @@ def _write_launch(folder: Path, workspace: Workspace, host: Host) -> None:
     """
     plan = _plan(folder, workspace, host)
     # Steps run in the user's folder, so that relative paths in settings hold. Python must not import from there.
-    env = {"PYTHONSAFEPATH": "1"}
+    # Threads that wait by spinning slow each other down ten times and more as soon as anything else wants a core.
+    env = {"PYTHONSAFEPATH": "1", "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
     steps = [
         {
             "name": "prepare",

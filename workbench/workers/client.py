@@ -197,7 +197,13 @@ class _Process:
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"},
+            # OMP_WAIT_POLICY: threads that wait by spinning starve a training on the same cores.
+            env={
+                "OMP_WAIT_POLICY": "PASSIVE",
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONIOENCODING": "utf-8:backslashreplace",
+            },
         )
         self._requests, self._answers, errors = self.popen.stdin, self.popen.stdout, self.popen.stderr
         if self._requests is None or self._answers is None or errors is None:
