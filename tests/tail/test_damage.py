@@ -145,11 +145,27 @@ def test_clip_cut_short_by_a_crash_does_not_swallow_what_follows(tmp_path: Path)
     assert len(follower.problems()) == 1
 
 
-@pytest.mark.parametrize("way", ["renamed over", "truncated", "rewritten in place"])
-def test_file_replaced_under_the_same_name_is_read_anew(hundred: EventWriter, way: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "started"),
+    [
+        ("renamed over", START),
+        ("renamed over", START + 5000),
+        ("truncated", START),
+        ("rewritten in place", START + 5000),
+    ],
+    ids=["renamed over, same first bytes", "renamed over", "truncated, same first bytes", "rewritten in place"],
+)
+def test_file_replaced_under_the_same_name_is_read_anew(hundred: EventWriter, way: str, started: float) -> None:
+    first = hundred.path.parent / "first"
+    hundred.path.rename(first)
+    EventWriter(hundred.path).scalar("gain", 0, 0.0)  # so that both files can begin alike
+    with hundred.path.open("ab") as file:
+        file.write(first.read_bytes()[hundred.offsets[1] :])
+    first.unlink()
     follower = RunFollower(hundred.path.parent)
     follower.poll()
-    other = EventWriter(hundred.path.parent / "new", START + 5000)
+    assert follower.tags() == ["gain", "loss"]
+    other = EventWriter(hundred.path.parent / "new", started)
     other.scalars("gain", range(10 if way == "truncated" else 400))
     data = other.path.read_bytes()
     if way == "renamed over":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -31,6 +32,15 @@ def test_file_made_right_after_a_poll_is_found_by_the_next(tmp_path: Path) -> No
         follower.poll()
         EventWriter(tmp_path / event_name(number)).scalar(f"tag{number:02d}", 1, 2.0)
         assert follower.poll().new_tags == {f"tag{number:02d}"}
+
+
+def test_file_made_in_the_same_tick_as_the_last_look_is_found(tmp_path: Path) -> None:
+    follower = RunFollower(tmp_path)
+    follower.poll()
+    tick = tmp_path.stat().st_mtime_ns
+    EventWriter(tmp_path / event_name()).scalar("loss", 1, 2.0)
+    os.utime(tmp_path, ns=(tick, tick))
+    assert follower.poll().new_tags == {"loss"}
 
 
 def test_folders_below_and_other_files_are_left_alone(tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def test_reading_the_end_first_gives_the_same_in_the_end(tmp_path: Path, monkeyp
     follower = RunFollower(tmp_path)
     first = follower.poll(0.0)
     assert not first.complete
+    writer.scalar("epoch", 999, 10)  # a second value at a step: the order of writing must survive the joining
     early = follower.series("loss").steps.tolist()
     assert early[-1] == 999, "the newest points come first"
     assert 10 < len(early) < 400

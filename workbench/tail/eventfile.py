@@ -56,6 +56,7 @@ class EventFile:
         self._follower_has_work = False
         self._front: RecordReader | None = None
         """Reads what lies before the place where the follower began."""
+        self._front_ended = False
         self._untouched = True
         self.refresh()
 
@@ -151,7 +152,7 @@ class EventFile:
         if reader is self._follower:
             self._follower_has_work = more
         elif not more:
-            reader.overran = reader.overran or reader.offset != reader.stop
+            self._front_ended = True
         return max(0, reader.offset - before)
 
     def commit(self) -> set[str]:
@@ -168,14 +169,15 @@ class EventFile:
             return changed
         front = self._front
         changed |= front.store.commit()
-        if front.overran:
-            # What looked like the start of a record was data. Points read from there are dropped, the front goes on.
-            changed |= set(self._store.columns)
-            front.stop, front.overran = None, False
-            self._follower, self._store, self._front, self._follower_has_work = front, front.store, None, True
-        elif front.offset == front.stop:
+        if self._front_ended and front.offset == front.stop:
             self._store.put_in_front(front.store)
             self._front = None
+        elif self._front_ended:
+            # A record reaches over the place where the follower began: what looked like the start of a record there
+            # was data. Points read from there on are dropped, the front goes on.
+            changed |= set(self._store.columns)
+            front.stop = None
+            self._follower, self._store, self._front, self._follower_has_work = front, front.store, None, True
         return changed
 
     # ----------------------------------------------------------------------------------------------------- questions

@@ -82,8 +82,6 @@ class RecordReader:
         self.stop = stop
         self.tail_problem: str = ""
         """Reason for a badge that the next bytes may still clear: nothing good was found up to the end of the file."""
-        self.overran = False
-        """A record reached over `stop`, so `stop` was not the start of a record."""
         self.entry: int | None = None if find_start else 0
         """Where the first record was found; 0 when it was known."""
         self._search_from: int | None = offset if find_start else None
@@ -124,8 +122,6 @@ class RecordReader:
             length = _HEADER.unpack_from(data, batch.end)[0]
             return self._skip_big_record(descriptor, length, size) and self.offset < end
         self._chunk = min(CHUNK, 2 * self._chunk)
-        if self.stop is not None and end == self.stop and before + len(data) == end and self.offset < end:
-            self.overran = True
         return self.offset > before and before + len(data) < end
 
     def _frame(self, data: bytes) -> _Batch:
@@ -241,7 +237,6 @@ class RecordReader:
         start = self.offset + HEADER_BYTES
         stop = start + length
         if stop + FOOTER_BYTES > (size if self.stop is None else self.stop):
-            self.overran = self.stop is not None
             return False
         if length > RECORD_LIMIT:
             reason = f"a record of {length / 2**20:.0f} MiB was skipped, at most {RECORD_LIMIT / 2**20:.0f} are read"
