@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from core_vits.errors import CheckpointFileError
 from core_vits.infer import Scales, SpeechError, check_ids, check_speaker, load_generator, synthesize
 from core_vits.phonemes import phonemes_to_ids
-from workbench.api import Normalizer, Phonemizer
-from workbench.errors import CheckpointError, WorkbenchError
+from workbench.config import WORKSPACE_FILE, TextSettings, VoiceSettings, Workspace
+from workbench.errors import CheckpointError
 from workbench.host import Host
+from workbench.workers.targets.frontend import TextFrontEnd
 from workbench.workers.targets.voice_source import VoiceSource
 
 
@@ -152,20 +153,33 @@ def _phonemes_of(text: str, source: VoiceSource) -> list[list[str]]:
         return [list(unicodedata.normalize("NFD", text))]
     if kind != "espeak":
         raise SpeechError(f"the voice reads phonemes of type '{kind}', which only Piper itself makes. Use Piper")
-    settings = source.workspace.text if source.workspace is not None else None
-    host = Host.load(source.workspace)
+    workspace = _settings(source)
+    # What one listens to is not worth remembering beside the phonemes of a dataset.
+    front = TextFrontEnd(workspace, Host.load(workspace), remember=False)
     try:
-        for name in settings.normalizers if settings is not None else ():
-            normalizer: Normalizer = host.create(host.normalizer(name))
-            (text,) = normalizer.normalize([text], language=source.language)
-        name = settings.phonemizer if settings is not None else "auto"
-        phonemizer: Phonemizer = host.create(host.phonemizer_for(source.espeak_voice, name))
-        try:
-            (phonemes,) = phonemizer.phonemize([text], language=source.espeak_voice)
-        finally:
-            phonemizer.close()
-    except WorkbenchError:
-        raise
-    except ValueError as error:
-        raise SpeechError(f"the text can't be phonemized: {error}") from None
-    return phonemes
+        (spoken,) = front.speak([text])
+    finally:
+        front.close()
+    if spoken.error:
+        raise SpeechError(f"the text can't be phonemized: {spoken.error}")
+    return [list(sentence) for sentence in spoken.sentences]
+
+
+def _settings(source: VoiceSource) -> Workspace:
+    """The settings that the voice was trained with; for a voice from elsewhere, what its configuration implies."""
+    if source.workspace is not None:
+        return source.workspace
+    identity = source.identity()
+    folder = source.path.absolute().parent
+    return Workspace(
+        file=folder / WORKSPACE_FILE,
+        root=folder,
+        voice=VoiceSettings(name=identity.name, language=_primary(source), quality="medium"),
+        text=TextSettings(espeak_voice=source.espeak_voice),
+    )
+
+
+def _primary(source: VoiceSource) -> str:
+    """The voice's language as a tag that the settings take: `pt_BR` becomes `pt-BR`."""
+    language, *rest = source.language.split("-")
+    return "-".join([language.lower(), *rest])
