@@ -35,11 +35,20 @@ def run_as_json(run: RunView) -> dict[str, Any]:
     }
 
 
-def follow(run: RunView, console: Console) -> RunView:
-    """Print what happens until the run has ended, and return its last state."""
+def follow(run: RunView, console: Console, *, records: bool = True) -> RunView:
+    """Print what happens until the run has ended, and return its last state.
+
+    Args:
+        run: what to follow.
+        console: where to print to.
+        records: in JSON mode, a line of JSON for each change; otherwise lines for people, whose answer comes later.
+
+    Raises:
+        RunError: it did not start.
+    """
     from workbench.jobs.runs import read_run
 
-    told = _Told(console)
+    told = _Told(console, records=records and console.as_json)
     started = time.monotonic()
     while True:
         view = read_run(run.folder)
@@ -71,8 +80,9 @@ def outcome(run: RunView, console: Console) -> int:
 class _Told:
     """Remembers what was printed, so that every line is news."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, records: bool) -> None:
         self._console = console
+        self._records = records
         self._turn: tuple[object, ...] = ()
         self._checkpoints: set[str] = set()
         self._printed = 0.0
@@ -92,12 +102,13 @@ class _Told:
         if line == self._last:
             return
         self._turn, self._printed, self._last = turn, time.monotonic(), line
-        self._console.record(line)
-        if not self._console.as_json:
-            if status.phase != "done":
-                self._console.note(progress_line(run))
-            for name in new:
-                self._console.note(f"checkpoint {name}")
+        if self._records:
+            self._console.record(line)
+            return
+        if status.phase != "done":
+            self._console.note(progress_line(run))
+        for name in new:
+            self._console.note(f"checkpoint {name}")
 
 
 def progress_line(run: RunView) -> str:

@@ -34,7 +34,7 @@ def run_walk(args: argparse.Namespace, console: Console) -> int:
     overrides = {"training.max_steps": args.steps, "training.epochs": max(args.steps, workspace.training.epochs)}
     run = start_run(workspace, host, overrides=overrides)
     try:
-        ended = follow(run, console)
+        ended = follow(run, console, records=False)
     except KeyboardInterrupt:
         # Unlike `train`, whoever interrupts a walk wants none of it to go on.
         request_stop(run.folder)
