@@ -30,7 +30,7 @@ def _best_by_trying_all(score_FT: NDArray[np.float32]) -> float:
     totals = []
     for moves in combinations(range(1, frames), phonemes - 1):
         of_frame = np.searchsorted(np.array(moves, dtype=int), np.arange(frames), side="right")
-        totals.append(score_FT[np.arange(frames), of_frame].astype(np.float64).sum())
+        totals.append(float(score_FT[np.arange(frames), of_frame].astype(np.float64).sum()))
     return max(totals)
 
 
