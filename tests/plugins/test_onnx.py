@@ -113,6 +113,11 @@ def test_inputs_and_output_are_those_of_a_piper_voice(single: Exported, multi: E
         assert [item.version for item in exported.graph.opset_import] == [15]
 
 
+def test_the_durations_are_the_only_rounded_up_values_so_that_programs_find_them(single: Exported) -> None:
+    # Piper's runtime gets the alignment of a voice by this node.
+    assert sum(node.op_type == "Ceil" for node in single.graph.graph.node) == 1
+
+
 def test_sherpa_onnx_finds_its_metadata(multi: Exported) -> None:
     metadata = {item.key: item.value for item in multi.graph.metadata_props}
     assert metadata["sample_rate"] == "22050"
