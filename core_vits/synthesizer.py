@@ -151,8 +151,7 @@ class Synthesizer(nn.Module):
         posterior, mean, log_std = self.enc_q(spectrogram_BNF, frame_mask, speaker, posterior_noise_BDF)
         prior_sample: Tensor = self.flow(posterior, frame_mask, speaker)
 
-        with torch.no_grad(), full_precision(prior_sample):
-            score = alignment_score(prior_sample, text_mean, text_log_std)
+        score = alignment_score(prior_sample, text_mean, text_log_std)
         alignment = align(score, frame_lengths_B, text_lengths_B)
 
         duration_loss = self._duration_loss(hidden, text_mask, alignment.durations_BT, speaker, duration_noise_B2T)
@@ -160,13 +159,12 @@ class Synthesizer(nn.Module):
             slice_uniform_B = torch.rand(ids_BT.shape[0], device=ids_BT.device)
         starts = slice_starts(frame_lengths_B, slice_uniform_B, segment_frames)
         latent_segment = slice_segments(posterior, starts, segment_frames)
-        index = alignment.phoneme_of_frame_BF
         return TrainingOutput(
             audio_B1S=self.dec(latent_segment, speaker),
             slice_starts_B=starts,
             latent_segment_BDL=latent_segment,
             duration_loss_B=duration_loss,
-            phoneme_of_frame_BF=index,
+            phoneme_of_frame_BF=alignment.phoneme_of_frame_BF,
             durations_BT=alignment.durations_BT,
             score_BFT=score,
             text_mask_B1T=text_mask,
@@ -178,8 +176,8 @@ class Synthesizer(nn.Module):
             posterior_mean_BDF=mean,
             posterior_log_std_BDF=log_std,
             prior_sample_BDF=prior_sample,
-            prior_mean_BDF=repeat_phonemes(text_mean, index, frame_mask),
-            prior_log_std_BDF=repeat_phonemes(text_log_std, index, frame_mask),
+            prior_mean_BDF=repeat_phonemes(text_mean, alignment.phoneme_of_frame_BF, frame_mask),
+            prior_log_std_BDF=repeat_phonemes(text_log_std, alignment.phoneme_of_frame_BF, frame_mask),
         )
 
     def _duration_loss(
@@ -268,17 +266,18 @@ class Synthesizer(nn.Module):
 
 
 def alignment_score(prior_sample_BDF: Tensor, mean_BDT: Tensor, log_std_BDT: Tensor) -> Tensor:
-    """Log-likelihood of each frame under each phoneme's normal distribution: [B, F, T], float32.
+    """Log-likelihood of each frame under each phoneme's normal distribution: [B, F, T], float32, without gradient.
 
     The square is multiplied out, so that the sum over channels becomes one matrix product.
     """
-    sample = prior_sample_BDF.to(torch.float32).transpose(1, 2)
-    mean, log_std = mean_BDT.to(torch.float32), log_std_BDT.to(torch.float32)
-    precision = (-2.0 * log_std).exp()
-    constant_B1T = (-0.5 * log(2 * pi) - log_std - 0.5 * mean.square() * precision).sum(1, keepdim=True)
-    factors_BFD = torch.cat((-0.5 * sample.square(), sample), dim=2)
-    terms_BDT = torch.cat((precision, mean * precision), dim=1)
-    return torch.baddbmm(constant_B1T, factors_BFD, terms_BDT)
+    with torch.no_grad(), full_precision(prior_sample_BDF):
+        sample = prior_sample_BDF.to(torch.float32).transpose(1, 2)
+        mean, log_std = mean_BDT.to(torch.float32), log_std_BDT.to(torch.float32)
+        precision = (-2.0 * log_std).exp()
+        constants = -0.5 * log(2 * pi) - log_std - 0.5 * mean.square() * precision
+        factors_BFD = torch.cat((-0.5 * sample.square(), sample), dim=2)
+        terms_BDT = torch.cat((precision, mean * precision), dim=1)
+        return torch.baddbmm(constants.sum(1, keepdim=True), factors_BFD, terms_BDT)
 
 
 def repeat_phonemes(x_BDT: Tensor, phoneme_of_frame_BF: Tensor, frame_mask_B1F: Tensor) -> Tensor:
