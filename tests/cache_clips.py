@@ -1,6 +1,6 @@
 """Clips with known content for the tests of the cache, and the processes that build it to be killed or starved.
 
-python cache_clips.py kill BASE CLIPS KILLS    builds in forked children that it kills; prints what was there each time
+python cache_clips.py kill BASE CLIPS KILLS    builds in children that it kills; prints how many clips were there
 python cache_clips.py limit BASE CLIPS BYTES   builds with files limited to BYTES; prints the error, exit code 3
 """
 

@@ -57,7 +57,7 @@ class EspeakLibrary:
             raise EspeakLibraryError(f"{name}: can't be loaded: {error}. Reinstall libespeak-ng.") from None
         self._declare()
         path = None if data is None else str(data).encode()
-        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, path, _DONT_EXIT) < 0:
+        if self._library.espeak_Initialize(_SYNCHRONOUS, 0, path, _DONT_EXIT) <= 0:  # Hz of its voices
             raise EspeakLibraryError(f"{name}: its data was not found. Reinstall espeak-ng-data.")
         folder = ctypes.c_char_p()
         version: bytes = self._library.espeak_Info(ctypes.byref(folder))
@@ -80,11 +80,13 @@ class EspeakLibrary:
     def clauses(self, text: str) -> Iterator[tuple[str, str]]:
         """IPA of each clause and the text that was consumed for it (together they are the whole text).
 
-        Reads an empty text first: after a text that ends in `..` the engine keeps a dot back, and would speak it
+        Reads an empty text afterwards: when a text ends in `..` the engine keeps a dot back, and would speak it
         ("dot") at the beginning of whatever comes next.
         """
-        list(self._clauses(""))
-        yield from self._clauses(text)
+        try:
+            yield from self._clauses(text)
+        finally:
+            list(self._clauses(""))
 
     def _clauses(self, text: str) -> Iterator[tuple[str, str]]:
         buffer = ctypes.create_string_buffer(text.encode())

@@ -31,6 +31,12 @@ class PhonemeRule:
         if len(phonemes) == unknown.total():
             message = "the text gives no phonemes; the row is not trained. Write what is said in letters."
             yield _finding("phonemes.none", Severity.DROPS, utterance, message)
+        elif any("??" in "".join(sentence) for sentence in utterance.phonemes):
+            message = (
+                "the phonemizer has no sound for a part of a word and writes '??' instead, which the voice would learn "
+                "as question marks. Choose another phonemizer in [text], or reword the text."
+            )
+            yield _finding("phonemes.gap", Severity.WARNS, utterance, message)
         elif unknown:
             names = " ".join(_shown(phoneme) for phoneme in sorted(unknown))
             message = (

@@ -130,7 +130,7 @@ def test_random_damage_never_gives_a_wrong_clip(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_cache_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match="no prepared dataset.*Prepare it again"):
+    with pytest.raises(CacheError, match=r"no prepared dataset.*Prepare it again"):
         CacheReader(tmp_path)
 
 

@@ -60,7 +60,7 @@ def test_a_map_without_marks_is_refused_by_name() -> None:
         ("en_US", "en-us"),
         ("en-AU", "en"),
         ("zh-CN", "cmn"),
-        ("en-gb-x-rp", "en-gb-x-rp"),
+        ("en-gb-x-rp",) * 2,
     ],
 )
 def test_the_first_espeak_voice_of_a_language_is_one_that_exists(language: str, first: str) -> None:
