@@ -116,6 +116,40 @@ def test_zeros_that_become_data_were_no_damage(hundred: EventWriter) -> None:
     assert steps_of(follower) == list(range(102))
 
 
+def test_last_record_whose_data_come_late_is_no_damage(hundred: EventWriter) -> None:
+    """A network file system can show the new length of a file before the last pages."""
+    record = scalar_record("loss", 100, 12.5)
+    end = hundred.path.stat().st_size
+    with hundred.path.open("ab") as file:
+        file.write(record[:20] + bytes(len(record) - 20))
+    follower = RunFollower(hundred.path.parent)
+    follower.poll()
+    assert len(follower.series("loss")) == 100
+    (problem,) = follower.problems()
+    assert (problem.offset, problem.resumed_at) == (end, None)
+    with hundred.path.open("r+b") as file:
+        file.seek(end)
+        file.write(record)
+    os.utime(hundred.path, (START, START))  # the clock of the server, in a tick of its own
+    follower.poll()
+    assert follower.problems() == []
+    assert steps_of(follower) == list(range(101))
+
+
+def test_last_record_that_stays_damaged_is_passed_when_more_is_written(hundred: EventWriter) -> None:
+    record = scalar_record("loss", 100, 12.5)
+    end = hundred.path.stat().st_size
+    with hundred.path.open("ab") as file:
+        file.write(record[:20] + bytes(len(record) - 20))
+    follower = RunFollower(hundred.path.parent)
+    follower.poll()
+    hundred.scalar("loss", 101, 1.0)
+    follower.poll()
+    assert steps_of(follower) == [*range(100), 101]
+    (problem,) = follower.problems()
+    assert (problem.offset, problem.resumed_at) == (end, end + len(record))
+
+
 def test_record_cut_short_by_a_crash_does_not_swallow_what_follows(hundred: EventWriter) -> None:
     record = scalar_record("loss", 100, 12.5)
     with hundred.path.open("ab") as file:

@@ -63,6 +63,11 @@ class _Batch:
     obstacle: str
     """Why framing ended: "" (the data end), "header" (not a record), "big" (a long record reaches over the chunk)."""
 
+    def drop_last(self) -> None:
+        """Leave the last record to a later look."""
+        self.end = self.starts.pop() - HEADER_BYTES
+        self.stops.pop()
+
 
 class RecordReader:
     """Reads one stretch of one event file into a store, a chunk at a time.
@@ -112,7 +117,13 @@ class RecordReader:
         before = self.offset
         data = os.pread(descriptor, min(self._chunk, end - self.offset), self.offset)
         batch = self._frame(data)
-        self._decode(data, batch)
+        bad = _bad_checksums(data, batch)
+        self.tail_problem = ""
+        if batch.starts and batch.starts[-1] in bad and before + batch.end == size:
+            # The very end of the file: a network file system may still show zeros where data are on their way.
+            self.tail_problem = _BAD_DATA
+            batch.drop_last()
+        self._decode(data, batch, bad)
         self.offset += batch.end
         if batch.obstacle == "header":
             self._meet_bad_header(descriptor, data[batch.end : batch.end + HEADER_BYTES])
@@ -149,11 +160,10 @@ class RecordReader:
             position = stop + FOOTER_BYTES
         return _Batch(starts, stops, position, obstacle)
 
-    def _decode(self, data: bytes, batch: _Batch) -> None:
-        """Take the numbers out of whole records; the inner loop of the package."""
+    def _decode(self, data: bytes, batch: _Batch, bad: set[int]) -> None:
+        """Take the numbers out of whole records but the bad ones; the inner loop of the package."""
         if not batch.starts:
             return
-        bad = _bad_checksums(data, batch)
         layouts = self.store.layouts
         wall_time = 0.0
         for start, stop in zip(batch.starts, batch.stops, strict=True):
