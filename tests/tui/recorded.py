@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from workbench.errors import Cancelled, RunError
-from workbench.jobs.rundir import FileLock, append_line, ask_to_stop, stop_requested, write_json
+from workbench.jobs.rundir import FileLock, append_line, ask_to_stop, stop_requested, write_json, write_status
 from workbench.jobs.runs import RunView, list_runs, read_run
 from workbench.tail.follower import RunFollower
 from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
@@ -52,20 +51,21 @@ def add_checkpoint(folder: Path, epoch: int, step: int, *, val_mel: float | None
 
 
 def add_curves(folder: Path, steps: range, *, nan_at: int | None = None) -> EventWriter:
-    """Falling losses at each step, validation every hundredth, epochs of 120 batches."""
+    """Falling losses at each step, validation every hundredth batch, epochs of 120 batches."""
     writer = EventWriter(folder / "metrics" / event_name(), NOW - 3600)
     write_curves(writer, steps, nan_at=nan_at)
     return writer
 
 
-def write_curves(writer: EventWriter, steps: range, *, nan_at: int | None = None) -> None:
+def write_curves(writer: EventWriter, steps: range, *, nan_at: int | None = None, started: float = NOW - 3600) -> None:
+    """Points of every loss, a second a batch."""
     for step in steps:
         for number, (name, start) in enumerate(LOSSES.items()):
             value = start * (1 + 2 * math.exp(-step / 80)) + 0.05 * start * math.sin(step * (number + 2))
-            writer.scalar(f"train/{name}", step, math.nan if step == nan_at else value, NOW - 3600 + step)
-        if step % 100 == 99:
-            writer.scalar("val/mel", step, 25.0 + 40 * math.exp(-step / 80), NOW - 3600 + step)
-        writer.scalar("epoch", step, step // 120, NOW - 3600 + step)
+            writer.scalar(f"train/{name}", step, math.nan if step == nan_at else value, started + step)
+        if step % 100 == 96:
+            writer.scalar("val/mel", step, 25.0 + 40 * math.exp(-step / 80), started + step)
+        writer.scalar("epoch", step, step // 120, started + step)
 
 
 class Recorded:
@@ -80,6 +80,7 @@ class Recorded:
         self.export_result = Exported(files=(), largest_difference=None, accepted=False, message="not recorded")
         self.play_result = Played(played=True, message="played 1.9 s by sounddevice on 'default'")
         self.voices: list[VoiceFile] = []
+        self.exports: dict[Path, Exported] = {}
         self.gate: threading.Event | None = None
         """When set, worker calls wait for it, or for `cancel`."""
         self.cancelled = threading.Event()
@@ -125,6 +126,7 @@ class Recorded:
         if any(run.live for run in self.list_runs()):
             raise RunError("a run is active")
         folder = resume.folder if resume is not None else make_run(self.runs, "20270115-100000-aelita", epoch=0, step=0)
+        write_status(folder, phase="train", state="running")
         lock = FileLock(folder / "run.lock")
         lock.acquire()
         self.locks = [lock]
@@ -141,7 +143,11 @@ class Recorded:
         self.calls.append(("export", checkpoint.name))
         progress(1, 3, "exporting")
         self._wait()
+        self.exports = {**self.exports, checkpoint: self.export_result}
         return self.export_result
+
+    def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
+        return self.exports
 
     def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
         self.calls.append(("speak", source.name, text))
@@ -172,12 +178,6 @@ class Recorded:
                 if self.cancelled.is_set():
                     self.cancelled.clear()
                     raise Cancelled("cancelled; the worker was ended")
-
-
-def recorded_scan(repo: Path, name: str = "scan_demo.json") -> ScanResult:
-    """A scan that the real worker made, as it came over the wire."""
-    data = json.loads((repo / "tests" / "tui" / "data" / name).read_text(encoding="utf-8"))
-    return ScanResult(**data)
 
 
 def screen_text(app: App[Any]) -> str:

@@ -269,9 +269,14 @@ class WorkbenchApp(ThreadedApp):
         pane = await wanted.open()
         self._fill_frame()
         if isinstance(pane, Pane):
-            self.call_after_refresh(pane.shown)
+            self.call_after_refresh(self._shown, wanted)
         elif pane is not None:
             pane.focus()
+
+    def _shown(self, holder: Holder) -> None:
+        # A pane may have failed since it was asked to show itself.
+        if holder is self.holder and self.pane is not None:
+            self.pane.shown()
 
     def action_help(self) -> None:
         """Keys of this pane and the manual."""

@@ -62,7 +62,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return "NaN" if math.isnan(value) else "inf"
     if value != 0 and (abs(value) >= 1e6 or abs(value) < 1e-3):
         return f"{value:.{max(1, digits - 2)}e}".replace("e-0", "e-").replace("e+0", "e")
-    whole = len(str(int(abs(value))))
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
     return f"{value:.{max(0, digits - whole)}f}"
 
 

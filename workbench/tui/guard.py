@@ -18,6 +18,7 @@ from textual.containers import Container
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.worker import WorkerFailed
 
 from workbench.tui.widgets.panel import Panel
 
@@ -62,6 +63,9 @@ class Holder(Container):
         self.failure = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
         for child in self.children:
             child.display = False
+        if self.is_attached:
+            # A widget whose message loop has ended would swallow every key while it has the focus.
+            self.screen.set_focus(None)
         self.call_later(self._replace)
 
     async def _replace(self) -> None:
@@ -74,6 +78,8 @@ class Holder(Container):
 
 def holder_of(error: BaseException) -> Holder | None:
     """The holder whose pane raised an error: by the frames of the trace, or else by the widget that is at work."""
+    if isinstance(error, WorkerFailed):
+        error = error.error
     candidates: list[object] = []
     trace: TracebackType | None = error.__traceback__
     while trace is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from core_vits.manifest import ManifestError, read_metadata
 from workbench.config import Workspace
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
-from workbench.jobs.rundir import LOGS, METRICS, stop_requested
+from workbench.jobs.rundir import CHECKPOINTS, LOGS, METRICS, append_line, read_lines, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
 from workbench.jobs.start import request_stop, resume_run, start_run
 from workbench.tui.format import count
@@ -29,6 +31,8 @@ SCAN = "workbench.workers.targets.health:scan"
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
 PLAY = "workbench.workers.targets.play:play"
+EXPORTS = "exports.jsonl"
+"""In the run directory: one line an export, so that a later viewer knows what was exported and how equal it is."""
 LOG_TAIL_BYTES = 32_768
 
 
@@ -161,12 +165,30 @@ class LiveServices:
             workspace=str(self._workspace.file),
         )
         difference = ended.get("largest_difference")
-        return Exported(
+        exported = Exported(
             files=tuple(Path(file) for file in ended.get("files", ())),
             largest_difference=None if difference is None else float(difference),
             accepted=bool(ended.get("accepted")),
             message=str(ended.get("message", "")),
         )
+        # A note for the next viewer; the export itself is done, whether or not the disk takes it.
+        with contextlib.suppress(OSError):
+            append_line(run.folder / EXPORTS, {"checkpoint": checkpoint.name, "time": time.time(), **asdict(exported)})
+        return exported
+
+    def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
+        """From the notes in the run's directory."""
+        found = {}
+        for record in read_lines(run.folder / EXPORTS):
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                difference = record["largest_difference"]
+                found[run.folder / CHECKPOINTS / record["checkpoint"]] = Exported(
+                    files=tuple(map(Path, record["files"])),
+                    largest_difference=None if difference is None else float(difference),
+                    accepted=bool(record["accepted"]),
+                    message=str(record["message"]),
+                )
+        return found
 
     def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
         """In the torch worker; into `spoken/` beside the voices, one file for a source and a sentence."""

@@ -136,6 +136,9 @@ class Services(Protocol):
     def export(self, run: RunView, checkpoint: Path, progress: Progress) -> Exported:
         """Write a checkpoint as a voice and compare the two."""
 
+    def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
+        """The last export of each checkpoint of the run."""
+
     def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
         """Speak a sentence with a checkpoint (of `run`) or an exported voice."""
 

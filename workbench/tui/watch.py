@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.tui.services import Services, VoiceFile
+from workbench.tui.services import Exported, Services, VoiceFile
 
 if TYPE_CHECKING:
     from workbench.jobs.runs import RunView
@@ -31,6 +31,8 @@ class Snapshot:
     disk_free: int | None = None
     """Bytes, in steps of 10 MB so that the header stands still."""
     log: tuple[str, ...] = ()
+    exports: Mapping[Path, Exported] = field(default_factory=dict)
+    """The last export of each checkpoint of the run that is shown."""
     stopping: bool = False
     """Whether the run that is shown was asked to stop and has not stopped yet."""
 
@@ -85,9 +87,10 @@ class Watcher:
             runs = tuple(run if other.folder == run.folder else other for other in snapshot.runs)
             lines = tuple(services.log_lines(run, LOG_LINES)) if log else snapshot.log
             stopping = run.live and services.is_stopping(run)
-            snapshot = replace(snapshot, runs=runs, run=run, log=lines, stopping=stopping)
+            exports = services.list_exports(run)
+            snapshot = replace(snapshot, runs=runs, run=run, log=lines, stopping=stopping, exports=exports)
         else:
-            snapshot = replace(snapshot, run=None, log=(), stopping=False)
+            snapshot = replace(snapshot, run=None, log=(), stopping=False, exports={})
         self._snapshot = snapshot
         return snapshot, self._follow(run), self._read() if metrics else False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -59,7 +59,7 @@ class CheckpointsPane(Pane):
         super().__init__(id=id)
         self._run: RunView | None = None
         self._voices: tuple[VoiceFile, ...] = ()
-        self._exports: dict[Path, Exported] = {}
+        self._exports: Mapping[Path, Exported] = {}
         self._last_list: str = "#checkpoints"
         self._ages: tuple[str, ...] = ()
         self._job = ""
@@ -107,6 +107,10 @@ class CheckpointsPane(Pane):
             at = files.index(chosen.file) if chosen is not None and chosen.file in files else 0
             self.checkpoints.show(newest_first, cursor=at, empty=NO_RUN if run is None else NO_CHECKPOINT)
             entitle(self.checkpoints, "checkpoints  ★ best val mel" + (f"  {run.id}" if run else ""))
+        if snapshot.exports != self._exports:
+            self._exports = snapshot.exports
+            self.checkpoints.refresh()
+            self._show_detail()
         if snapshot.voices != self._voices or curves_changed:
             self._voices = snapshot.voices
             self.voices.show(self._voices)
@@ -268,7 +272,7 @@ class CheckpointsPane(Pane):
         self._show_detail()
 
     def _exported(self, path: Path, exported: Exported) -> None:
-        self._exports[path] = exported
+        self._exports = {**self._exports, path: exported}
         self._result = "\n".join(self._report(exported))
         if exported.accepted:
             name = exported.files[0].name if exported.files else "the voice"
