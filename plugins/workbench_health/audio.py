@@ -15,7 +15,7 @@ _DIGITAL_SILENCE = 2 / 32768
 _FULL_SCALE = 0.9985
 # Samples in a row at full scale; speech that is only loud touches it once or twice.
 _CLIPPED_RUN = 4
-_CLIPPED_RUNS = 3
+_CLIPPED_SAMPLES = 12
 # Below -46 dBFS the quantisation noise of 16 bits is close to the speech.
 _QUIET_PEAK = 0.005
 
@@ -82,19 +82,20 @@ def _level(utterance: Utterance, samples: npt.NDArray[np.float32]) -> Iterator[F
             "Raise its level."
         )
         yield _finding("audio.quiet", Severity.WARNS, utterance, message, peak=round(peak, 5))
-    elif peak >= _FULL_SCALE and (runs := _clipped_runs(samples)) >= _CLIPPED_RUNS:
+    elif peak >= _FULL_SCALE and (clipped := _clipped(samples)) >= _CLIPPED_SAMPLES:
         message = (
-            f"'{utterance.file}' is clipped in {runs} places: the voice learns the distortion. "
+            f"'{utterance.file}' is clipped ({clipped} samples stay at full scale): the voice learns the distortion. "
             "Record it again at a lower level."
         )
-        yield _finding("audio.clipped", Severity.WARNS, utterance, message, runs=runs)
+        yield _finding("audio.clipped", Severity.WARNS, utterance, message, samples=clipped)
 
 
-def _clipped_runs(samples: npt.NDArray[np.float32]) -> int:
-    """How often the samples stay at full scale for several samples in a row."""
+def _clipped(samples: npt.NDArray[np.float32]) -> int:
+    """Samples that stand at full scale with several neighbours."""
     full = np.concatenate([[False], np.abs(samples) >= _FULL_SCALE, [False]])
     edges = np.flatnonzero(full[1:] != full[:-1])
-    return int(np.count_nonzero(edges[1::2] - edges[::2] >= _CLIPPED_RUN))
+    lengths = edges[1::2] - edges[::2]
+    return int(lengths[lengths >= _CLIPPED_RUN].sum())
 
 
 def _finding(rule: str, severity: Severity, utterance: Utterance, message: str, **evidence: float) -> Finding:

@@ -89,7 +89,7 @@ class TextRule:
             )
 
     def _repeated(self, utterance: Utterance) -> Iterator[Finding]:
-        said = " ".join(_WORD.findall(utterance.text.casefold()))
+        said = " ".join(re.findall(r"\w+", utterance.text.casefold()))
         first = self._first.setdefault((said, utterance.speaker), utterance)
         if first is utterance or len(said) < _SHORT_TEXT:
             return

@@ -1,0 +1,362 @@
+"""The preparation of a run: the peer's clips sample by sample, only what is new is made, and it can be stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import tomli_w
+import torch
+
+import workbench_espeak
+from core_vits.audio import to_int16
+from core_vits.cache import CacheReader
+from workbench.jobs import rundir
+from workbench.train.cutting import Cut, CutPlan, cut_all
+from workbench.train.prepare import main
+
+pytestmark = pytest.mark.skipif(bool(workbench_espeak.available()), reason=workbench_espeak.available() or "there")
+
+RATE = 16_000
+
+
+class Project:
+    """A workspace of 16 kHz noise bursts with Russian texts, and runs of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.wavs = root / "wavs"
+        self.wavs.mkdir(parents=True)
+        self.rows: list[tuple[str, str]] = []
+        self.runs = 0
+
+    def clip(self, name: str, text: str, seconds: float = 2.0, seed: int = 1) -> None:
+        """Add a row and its recording."""
+        samples = np.random.default_rng(seed).normal(0, 0.1, int(seconds * RATE)).clip(-0.9, 0.9)
+        soundfile.write(self.wavs / f"{name}.wav", samples, RATE)
+        self.rows.append((name, text))
+
+    def run(self, **tables: Mapping[str, object]) -> Path:
+        """A new run directory with its settings."""
+        (self.root / "metadata.csv").write_text("".join(f"{file}|{text}\n" for file, text in self.rows), "utf-8")
+        self.runs += 1
+        run = self.root / "runs" / str(self.runs)
+        run.mkdir(parents=True)
+        settings: dict[str, Any] = {
+            "voice": {"name": "probe", "language": "ru", "quality": "tiny"},
+            "text": {"phonemizer": "espeak"},
+            "audio": {"sample_rate": RATE, "trim_silence": False},
+            "training": {"test_clips": 1},
+            "workspace": {"root": str(self.root), "file": str(self.root / "workbench.toml")},
+        }
+        for name, table in tables.items():
+            settings[name] = {**settings.get(name, {}), **table}
+        (run / "run.toml").write_text(tomli_w.dumps(settings), "utf-8")
+        return run
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "project")
+    for number in range(6):
+        made.clip(f"clip{number}", f"Это предложение номер {number}.", seed=number)
+    return made
+
+
+def prepared(run: Path) -> dict[str, Any]:
+    assert main([str(run)]) == 0
+    return rundir.read_json(run / "prepare.json")
+
+
+def test_clips_equal_the_peers_cache_and_so_do_their_ids(shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("piper_phonemize")
+    source = shared / "fixtures/dataset"
+    project = Project(tmp_path / "project")
+    run = project.run(
+        dataset={"metadata": str(source / "metadata.csv"), "audio": str(source / "wavs")},
+        text={"phonemizer": "piper"},
+        audio={"sample_rate": 22_050, "trim_silence": True},
+    )
+    summary = prepared(run)
+    assert [clip["line"] for clip in summary["trained"]] == [1, 2, 3, 5, 6]
+    assert [(item["line"], item["file"]) for item in summary["dropped"]] == [(4, "missing_0099.wav")]
+    reader = CacheReader(Path(summary["cache"]))
+    peer_ids = {item["text"]: item["ids"] for item in json.loads((source / "peer_setup.json").read_text())["shapes"]}
+    for clip in summary["trained"]:
+        entry = reader.entries[clip["key"]]
+        (cached,) = (source / "cache").glob(f"{clip['line']}_*.audio.pt")
+        expected = torch.load(cached, weights_only=True).numpy()
+        assert np.array_equal(reader.audio(entry), to_int16(expected))
+        if "/" not in entry.text:  # the peer's newer engine speaks the slash in other words
+            assert list(entry.phoneme_ids) == peer_ids[entry.text]
+    reader.close()
+
+
+def test_the_voice_config_has_all_that_the_peers_has(shared: Path, project: Project) -> None:
+    run = project.run()
+    prepared(run)
+    ours = rundir.read_json(run / "config.json")
+    peer = json.loads((shared / "fixtures/dataset/config.json").read_text("utf-8"))
+    assert set(peer) <= set(ours)
+    same = ("phoneme_id_map", "num_symbols", "num_speakers", "inference", "hop_length", "speaker_id_map", "espeak",
+            "phoneme_type", "piper_version", "default_speaker_id")  # fmt: skip
+    assert {name: ours[name] for name in same} == {name: peer[name] for name in same}
+    assert ours["audio"] == {"sample_rate": RATE, "quality": "tiny"}
+    assert ours["language"]["family"] == "ru"
+    assert ours["phoneme_map"] == {}
+
+
+def test_a_second_preparation_makes_nothing(project: Project) -> None:
+    first = prepared(project.run())
+    assert (first["made"], first["reused"]) == (6, 0)
+    second = prepared(project.run())
+    assert (second["made"], second["reused"]) == (0, 6)
+    assert second["trained"] == first["trained"]
+
+
+def test_only_what_changed_is_made_again(project: Project) -> None:
+    first = prepared(project.run())
+    project.clip("clip9", "Новая запись.", seed=99)
+    project.rows.insert(0, project.rows.pop())  # an inserted row moves all others
+    project.rows[2] = (project.rows[2][0], "Другой текст здесь.")
+    samples = np.random.default_rng(50).normal(0, 0.1, RATE * 2).clip(-0.9, 0.9)
+    soundfile.write(project.wavs / "clip4.wav", samples, RATE)
+    second = prepared(project.run())
+    assert (second["made"], second["reused"]) == (3, 4)
+    keys = {clip["file"]: clip["key"] for clip in first["trained"]}
+    changed = {clip["file"] for clip in second["trained"] if keys.get(clip["file"]) != clip["key"]}
+    assert changed == {"clip9", "clip1", "clip4"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"audio": {"sample_rate": 22_050}},
+        {"audio": {"trim_silence": True}},
+        {"text": {"espeak_voice": "uk"}},
+    ],
+)
+def test_other_settings_never_use_clips_of_the_old_ones(project: Project, change: dict[str, dict[str, object]]) -> None:
+    first = prepared(project.run())
+    second = prepared(project.run(**change))
+    assert (second["made"], second["reused"]) == (6, 0)
+    assert second["cache"] != first["cache"]
+    assert prepared(project.run())["reused"] == 6
+
+
+def test_another_phonemizer_version_never_uses_clips_of_the_old_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(project.run())
+    from workbench_espeak.backend import EspeakPhonemizer
+
+    class Newer(EspeakPhonemizer):
+        def __init__(self, library: Any) -> None:
+            super().__init__(library)
+            self.version = "espeak-ng 9.99"
+
+    monkeypatch.setattr("workbench_espeak.backend.EspeakPhonemizer", Newer)
+    second = prepared(project.run())
+    assert (second["made"], second["phonemizer"]["version"]) == (6, "espeak-ng 9.99")
+
+
+def test_rows_that_would_crash_or_spoil_a_training_are_dropped_with_their_reason(project: Project) -> None:
+    project.clip("short", "Очень длинный текст для записи, которая длится всего лишь четверть секунды.", 0.25)
+    project.clip("empty", " ")
+    project.clip("nothing", "…")
+    project.rows += [("lost", "Нет записи."), ("../metadata.csv", "Наружу."), ("clip0", "Это предложение номер 0.")]
+    (project.wavs / "noise.wav").write_bytes(b"no sound")
+    soundfile.write(project.wavs / "silent.wav", np.zeros(RATE), RATE)
+    project.rows += [("noise", "Не запись."), ("silent", "Тишина.")]
+    run = project.run()
+    summary = prepared(run)
+    reasons = {item["line"]: item["reason"] for item in summary["dropped"]}
+    wanted = {
+        7: "too little speech for its text", 8: "text is empty", 9: "gives no phonemes", 10: "no such recording",
+        11: "leads out of", 12: "same recording and text as line 1", 13: "can't be decoded", 14: "digital silence",
+    }  # fmt: skip
+    assert set(reasons) == set(wanted)
+    for line, words in wanted.items():
+        assert words in reasons[line]
+    assert [clip["line"] for clip in summary["trained"]] == [1, 2, 3, 4, 5, 6]
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert [(event["kind"], event["trained"], event["dropped"]) for event in events] == [("prepare_done", 6, 8)]
+    assert rundir.read_status(run)["phase"] == "prepare"
+
+
+def test_speakers_get_numbers_and_the_config_says_so(project: Project) -> None:
+    project.rows = [
+        (file, f"{'mia' if number % 2 else 'tom'}|{text}") for number, (file, text) in enumerate(project.rows)
+    ]
+    run = project.run(dataset={"multi_speaker": True})
+    assert prepared(run)["speakers"] == {"tom": 0, "mia": 1}
+    config = rundir.read_json(run / "config.json")
+    assert (config["num_speakers"], config["speaker_id_map"]) == (2, {"tom": 0, "mia": 1})
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_too_few_clips_are_refused_in_one_line(project: Project, rows: int, capsys: pytest.CaptureFixture[str]) -> None:
+    project.rows = [*project.rows[:rows], ("lost", "Нет записи.")]
+    run = project.run()
+    assert main([str(run)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"metadata.csv: {rows} of {rows + 1} rows can be trained" in error
+    assert "there is no such recording in wavs" in error
+    assert rundir.read_status(run)["message"] == error.strip()
+    assert not (run / "prepare.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda run: (run / "run.toml").write_text("[voice"), "settings can't be read"),
+        (lambda run: (run / "run.toml").unlink(), "settings can't be read"),
+        (lambda run: (run.parents[1] / "metadata.csv").unlink(), "no such file"),
+        (
+            lambda run: (run / "run.toml").write_text((run / "run.toml").read_text().replace('"espeak"', '"nope"')),
+            "no phonemizer 'nope'",
+        ),
+    ],
+)
+def test_what_can_not_be_read_is_one_line_and_exit_code_2(
+    project: Project, capsys: pytest.CaptureFixture[str], break_it: Callable[[Path], object], words: str
+) -> None:
+    run = project.run()
+    break_it(run)
+    assert main([str(run)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_without_an_argument_the_usage_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_request_to_stop_ends_it_cleanly_and_keeps_what_was_made(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = project.run()
+    rundir.ask_to_stop(run)
+    assert main([str(run)]) == 0
+    assert not (run / "prepare.json").exists()
+    assert (run / "stop.request").exists(), "the supervisor must still see that it was asked"
+    run = project.run()
+    from workbench.train import prepare
+
+    real = prepare.CacheWriter.add
+
+    def add_then_ask(self: Any, **clip: Any) -> Any:
+        entry = real(self, **clip)
+        rundir.ask_to_stop(run)
+        time.sleep(0.6)  # the request is looked for twice a second
+        return entry
+
+    monkeypatch.setattr(prepare.CacheWriter, "add", add_then_ask)
+    assert main([str(run)]) == 0
+    assert not (run / "prepare.json").exists()
+    monkeypatch.undo()
+    assert prepared(project.run())["reused"] == 1
+
+
+def test_a_full_disk_is_one_line_and_the_next_preparation_goes_on(project: Project) -> None:
+    run = project.run()
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))\n"
+        "from workbench.train.prepare import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=False, timeout=50
+    )
+    # The limit makes a library of the phonemizer complain about its shared memory first.
+    assert done.returncode == 2, done
+    assert "Traceback" not in done.stderr
+    assert "can't be written: File too large" in done.stderr.splitlines()[-1]
+    again = prepared(project.run())
+    assert (again["reused"], again["made"]) == (2, 4)
+
+
+def test_a_killed_preparation_goes_on_where_it_was(project: Project) -> None:
+    for number in range(10, 60):
+        project.clip(f"clip{number}", f"Это предложение номер {number}.", seconds=4.0, seed=number)
+    run = project.run(audio={"trim_silence": True})
+    process = subprocess.Popen([sys.executable, "-m", "workbench.train.prepare", str(run)], stdout=subprocess.DEVNULL)
+    index = None
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline and process.poll() is None:
+        index = next((project.root / ".cache").glob("*/index.jsonl"), None)
+        if index is not None and index.stat().st_size > 1000:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert index is not None
+    complete = index.read_bytes().count(b"\n")
+    again = prepared(project.run(audio={"trim_silence": True}))
+    assert again["reused"] >= complete > 0
+    assert len(again["trained"]) == 56
+
+
+def test_it_says_how_far_it_is(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr(rundir.StatusWriter, "update", lambda _, **changes: seen.append(changes))
+    prepared(project.run())
+    clips = [item["progress"] for item in seen if item["progress"]["what"] == "clips"]
+    assert [item["done"] for item in clips] == [0, 1, 2, 3, 4, 5, 6]
+    assert all(item["total"] == 6 for item in clips)
+    assert clips[3]["eta_seconds"] >= 0
+    assert all((item["phase"], item["state"]) == ("prepare", "running") for item in seen)
+
+
+def test_several_processes_cut_exactly_as_one_does(shared: Path, tmp_path: Path) -> None:
+    wavs = sorted((shared / "fixtures/dataset/wavs").glob("*.wav"))
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"no sound")
+    paths = [*wavs, broken, *wavs]
+    plan = CutPlan(22_050, True, 0.25, 0.25)
+    one, two = list(cut_all(paths, plan, processes=1)), list(cut_all(paths, plan, processes=2))
+    for first, second in zip(one, two, strict=True):
+        if isinstance(first, Cut):
+            assert isinstance(second, Cut)
+            assert np.array_equal(first.samples, second.samples)
+            assert first.seconds_trimmed == second.seconds_trimmed
+        else:
+            assert first == second
+            assert "can't be decoded" in first
+
+
+def test_it_needs_no_torch(project: Project) -> None:
+    run = project.run()
+    code = (
+        "import sys\nfrom workbench.train.prepare import main\ncode = main(sys.argv[1:])\n"
+        "heavy = {'torch', 'lightning', 'librosa', 'textual', 'tensorboard'} & set(sys.modules)\n"
+        "sys.exit(code or (f'imported {heavy}' if heavy else 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_that_can_not_be_written_is_one_line(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    run = project.run()
+    shutil.rmtree(project.root / ".cache", ignore_errors=True)
+    (project.root / ".cache").write_text("a file where the folder should be")
+    assert main([str(run)]) == 2
+    error = capsys.readouterr().err
+    assert "can't be written" in error
+    assert error.count("\n") == 1
+    os.remove(project.root / ".cache")  # noqa: PTH107
