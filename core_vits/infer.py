@@ -49,11 +49,19 @@ class Scales:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **changed: float | None) -> Scales:
-        """Those of a voice's `config.json`, but for the ones given here that are not None."""
+        """Those of a voice's `config.json`, but for the ones given here that are not None.
+
+        Raises:
+            SpeechError: a scale is not a number or makes no sense.
+        """
         given = {name: value for name, value in changed.items() if value is not None}
         stored = config.get("inference") or {}
         names = ("noise_scale", "length_scale", "noise_w")
-        return cls(**{**{name: float(stored[name]) for name in names if name in stored}, **given})
+        try:
+            known = {name: float(stored[name]) for name in names if name in stored}
+        except (TypeError, ValueError):
+            raise SpeechError("the voice's inference scales are not numbers. Mend its configuration") from None
+        return cls(**{**known, **given})
 
 
 def load_generator(path: Path, *, fold: bool = True) -> Synthesizer:
@@ -163,4 +171,5 @@ def to_int16(audio: NDArray[np.float32], *, normalize: bool = True) -> NDArray[n
             what is quieter than 1 % of full scale is raised by 100 at most.
     """
     divisor = max(_LEAST_PEAK, float(np.abs(audio).max(initial=0.0))) if normalize else 1.0
-    return np.clip(np.rint(audio / divisor * 32767.0), -32768, 32767).astype(np.int16)
+    samples: NDArray[np.int16] = np.clip(np.rint(audio / divisor * 32767.0), -32768, 32767).astype(np.int16)
+    return samples

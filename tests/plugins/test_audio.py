@@ -21,6 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 from workbench.api.testing import PlayerContract, PluginContract, write_tone
+from workbench.errors import EnvironmentProblem, PluginError
 from workbench.workers import Worker
 from workbench_audio.file_player import FilePlayer, fetch_command
 from workbench_audio.settings import AudioSettings
@@ -124,6 +125,23 @@ def test_a_machine_without_portaudio_is_told_what_to_install(tmp_path: Path) -> 
     printed = run_python(program, str(write_tone(tmp_path / "tone.wav"))).splitlines()
     assert len(printed) == 2
     assert all("PortAudio" in line and "apt install libportaudio2" in line for line in printed)
+
+
+def test_a_session_over_ssh_ends_with_the_command_to_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 50000 10.0.0.2 22")
+    monkeypatch.setenv("LOGNAME", "me")
+    monkeypatch.delenv("PULSE_SERVER", raising=False)
+    wav = write_tone(tmp_path / "tone.wav")
+    with Worker("audio", log=tmp_path / "worker.log") as worker:
+        played = worker.call(PLAY, wav=str(wav))
+        with pytest.raises(PluginError, match="no player 'loud'; there are: sounddevice, file"):
+            worker.call(PLAY, wav=str(wav), player="loud")
+        with pytest.raises(EnvironmentProblem, match=r"missing\.wav: there is no such file"):
+            worker.call(PLAY, wav=str(tmp_path / "missing.wav"))
+    assert played["played"] is False
+    assert played["player"] == "file"
+    assert played["message"].endswith(f"Fetch it: scp me@10.0.0.2:{wav} .")
+    assert len(played["reasons"]) == 1
 
 
 # --- real sound ---
@@ -288,4 +306,6 @@ def test_a_device_that_is_not_there_falls_back_to_the_file_player(
     played = worker.call(PLAY, wav=str(tmp_path / "voice.wav"), workspace=str(file))
     assert played["played"] is False
     assert played["player"] == "file"
-    assert "No sound here: sounddevice: the sound device can't play it: No output device matching" in played["message"]
+    message = played["message"]
+    assert message.startswith("No sound here (sounddevice: the sound device can't play it: No output device matching")
+    assert message.endswith(f"The WAV: {tmp_path / 'voice.wav'} (0.2 s). Open it with any player of this machine.")

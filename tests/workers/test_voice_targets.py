@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from tiny_voice import voice_config, write_checkpoint, write_run
 
+from core_vits.checkpoint import load_checkpoint, save_atomic
 from workbench.errors import (
     Cancelled,
     CheckpointError,
@@ -185,6 +186,37 @@ def test_files_that_are_missing_or_of_another_kind_are_one_clear_line(
         with pytest.raises(CheckpointError, match=said) as caught:
             torch_worker.call(SPEAK, source=str(source), text="да", out_wav=str(tmp_path / "a.wav"))
         assert "\n" not in str(caught.value)
+
+
+def test_a_voice_that_speaks_no_numbers_is_said_to_have_diverged(torch_worker: Worker, tmp_path: Path) -> None:
+    source = write_run(tmp_path / "run")
+    payload = load_checkpoint(source)
+    weight = payload["state_dict"]["model_g.dec.conv_pre.weight"]
+    weight.copy_(weight.sign() * 3e38)  # finite itself, but sums of it are not
+    save_atomic(source, payload)
+    with pytest.raises(CheckpointError, match="the voice speaks no numbers"):
+        torch_worker.call(SPEAK, source=str(source), text="да", out_wav=str(tmp_path / "a.wav"))
+    assert not (tmp_path / "a.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("[]", "it is not a JSON object"),
+        ("{", "is not JSON"),
+        ('{"audio": {"sample_rate": "fast"}}', "it has no audio.sample_rate"),
+        ('{"audio": {"sample_rate": 22050}, "espeak": {}}', "it has no espeak.voice"),
+        ('{"audio": {"sample_rate": 22050}, "espeak": {"voice": "ru"}, "phoneme_id_map": {"a": 1}}', "phoneme_id_map"),
+        ('{"audio": {"sample_rate": 0}, "espeak": {"voice": "ru"}, "phoneme_id_map": {}}', "audio.sample_rate is 0"),
+    ],
+)
+def test_a_configuration_that_is_none_is_one_clear_line(
+    torch_worker: Worker, checkpoint: Path, tmp_path: Path, config: str, said: str
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    asked = {"text": "да", "out_wav": str(tmp_path / "a.wav"), "config": str(tmp_path / "config.json")}
+    with pytest.raises(CheckpointError, match=said):
+        torch_worker.call(SPEAK, source=str(checkpoint), **asked)
 
 
 def test_a_wav_that_can_not_be_written_leaves_the_old_one(

@@ -43,7 +43,8 @@ def play(wav: str, player: str = "auto", workspace: str | None = None) -> dict[s
                 # A player that makes no sound says so; see the player `file`.
                 audible = bool(getattr(made, "audible", True))
                 if not audible and reasons:
-                    message = f"{message} No sound here: {'; '.join(reasons)}"
+                    # The player's words last: they may end with a command to be copied.
+                    message = f"No sound here ({'; '.join(reasons)}). The WAV: {message}"
                 return {"message": message, "played": audible, "player": entry.spec.name, "reasons": reasons}
         except (OSError, PluginError) as error:
             reason = " ".join(str(error).split())

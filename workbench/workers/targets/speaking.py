@@ -130,7 +130,10 @@ def sentences_of(text: str, source: VoiceSource) -> list[list[int]]:
     missing: Counter[str] = Counter()
     for phonemes in _phonemes_of(text, source):
         if any(phoneme.strip() for phoneme in phonemes):
-            numbers, unknown = phonemes_to_ids([phonemes], id_map)
+            try:
+                numbers, unknown = phonemes_to_ids([phonemes], id_map)
+            except ValueError as error:
+                raise SpeechError(f"the voice can't be spoken: {error}") from None
             ids.append(numbers)
             missing += unknown
     if missing:

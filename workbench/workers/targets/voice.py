@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from core_vits.errors import CheckpointFileError
 from core_vits.infer import Scales, SpeechError, to_int16
@@ -21,7 +22,7 @@ from workbench.api import Exporter, ExporterSpec, ExportResult, Verdict, Verifie
 from workbench.errors import CheckpointError, EnvironmentProblem, ExportError, WorkbenchError
 from workbench.host import Host, Registered
 from workbench.workers.targets.sentences import default_sentence
-from workbench.workers.targets.speaking import load_voice, sentences_of
+from workbench.workers.targets.speaking import Voice, load_voice, sentences_of
 from workbench.workers.targets.voice_source import VoiceSource, find_source
 from workbench.workers.targets.wav import write_wav
 
@@ -81,15 +82,14 @@ def speak(
         report(0, len(sentences) + 1, "loading the voice")
         engine = load_voice(voice)
         started = time.perf_counter()
-        spoken = []
-        for index, ids in enumerate(sentences):
-            report(index + 1, len(sentences) + 1, "speaking")
-            spoken.append(engine.speak(ids, scales, number, seed + index))
+        spoken = _speak_each(engine, sentences, scales, number, seed, report)
     except SpeechError as error:
         raise WorkbenchError(str(error)) from None
+    except NotNumbersError:
+        raise CheckpointError(
+            f"{source}: the voice speaks no numbers (training diverged). Use an earlier checkpoint"
+        ) from None
     elapsed = time.perf_counter() - started
-    if not all(np.isfinite(audio).all() for audio in spoken):
-        raise CheckpointError(f"{source}: the voice speaks no numbers (training diverged). Use an earlier checkpoint")
     samples = np.concatenate([to_int16(audio, normalize=normalize) for audio in spoken])
     try:
         write_wav(Path(out_wav), samples.astype("<i2").tobytes(), voice.sample_rate)
@@ -105,6 +105,28 @@ def speak(
         "sentences": len(sentences),
         "seconds_to_speak": elapsed,
     }
+
+
+class NotNumbersError(Exception):
+    """The voice made samples that are not finite."""
+
+
+def _speak_each(
+    engine: Voice, sentences: list[list[int]], scales: Scales, speaker: int | None, seed: int, report: Progress
+) -> list[NDArray[np.float32]]:
+    """Audio of each sentence.
+
+    Raises:
+        SpeechError: the ids or the speaker are not the voice's.
+        NotNumbersError: there are samples that are not finite.
+    """
+    spoken = []
+    for index, ids in enumerate(sentences):
+        report(index + 1, len(sentences) + 1, "speaking")
+        spoken.append(engine.speak(ids, scales, speaker, seed + index))
+        if not np.isfinite(spoken[-1]).all():
+            raise NotNumbersError
+    return spoken
 
 
 def _speaker_number(speaker: int | str | None, voice: VoiceSource) -> int | None:

@@ -16,7 +16,6 @@ from workbench.errors import CheckpointError, ConfigError
 
 # A checkpoint of Piper's own lies in lightning_logs/version_N/checkpoints, three folders below its run.
 _FOLDERS_UP = 4
-_NEEDED = ("audio", "espeak", "phoneme_id_map")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +122,25 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: can't be read ({error.strerror or error})") from None
     except ValueError as error:
         raise CheckpointError(f"{path}: is not JSON ({' '.join(str(error).split())})") from None
-    missing = [name for name in _NEEDED if name not in config] if isinstance(config, dict) else list(_NEEDED)
+    missing = _missing(config)
     if missing:
-        raise CheckpointError(f"{path}: is not a voice's configuration, it has no {', '.join(missing)}")
+        raise CheckpointError(f"{path}: is not a voice's configuration: {missing}")
     return dict(config)
+
+
+def _missing(config: Any) -> str:
+    """Empty, or what a voice's configuration must have and this one has not."""
+    if not isinstance(config, dict):
+        return "it is not a JSON object"
+    for table, key, kind in (("audio", "sample_rate", int), ("espeak", "voice", str)):
+        if not isinstance(config.get(table), dict) or not isinstance(config[table].get(key), kind):
+            return f"it has no {table}.{key}"
+    id_map = config.get("phoneme_id_map")
+    if not isinstance(id_map, dict) or not all(isinstance(ids, list) for ids in id_map.values()):
+        return "it has no phoneme_id_map"
+    if config["audio"]["sample_rate"] < 1:
+        return f"audio.sample_rate is {config['audio']['sample_rate']}"
+    return ""
 
 
 def _settings_of(run: Path, workspace: Path | None) -> Workspace | None:
