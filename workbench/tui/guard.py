@@ -2,8 +2,9 @@
 
 Textual ends the app on any exception in a widget: while it is made, composed, mounted, drawn, or handles a message or a
 timer. A `Holder` owns one pane; the app asks `holder_of` who is to blame and lets that holder show the failure instead.
-This leans on two private methods of Textual (`App._handle_exception` and `Screen._compositor_refresh`), so Textual is
-pinned below 9 and `tests/tui/test_guard.py` fails a pane in each of these ways.
+This leans on three private methods of Textual (`App._handle_exception`, `Screen._compositor_refresh` and
+`MessagePump._message_loop_exit`), so Textual is pinned below 9, and `tests/tui/test_guard.py`
+fails a pane in each of these ways.
 """
 
 from __future__ import annotations
@@ -70,6 +71,9 @@ class Holder(Container):
 
     async def _replace(self) -> None:
         await self.remove_children()
+        for child in list(self.children):
+            # A widget that failed while it was mounted has no message loop left that could take it out of the tree.
+            await child._message_loop_exit()
         text = (
             f"\n ✗ {self.title} failed: {self.failure}\n\n Everything else goes on. The trace is in the log (see ! )."
         )
