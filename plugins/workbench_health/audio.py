@@ -18,6 +18,11 @@ _CLIPPED_RUN = 4
 _CLIPPED_SAMPLES = 12
 # Below -46 dBFS the quantisation noise of 16 bits is close to the speech.
 _QUIET_PEAK = 0.005
+# Recordings that were resampled upwards have nothing above half their first rate. Forty recordings tell.
+_SPECTRA = 40
+_FFT = 1024
+_INAUDIBLE_DB = 70.0
+_DULL = 0.75
 
 
 class AudioRule:
@@ -27,6 +32,7 @@ class AudioRule:
         self._dataset = dataset
         self._rates: dict[int, list[Utterance]] = defaultdict(list)
         self._several_channels: list[Utterance] = []
+        self._highest: list[float] = []
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
         """Look at one recording."""
@@ -40,9 +46,12 @@ class AudioRule:
             self._several_channels.append(utterance)
         if utterance.samples is not None:
             yield from _level(utterance, utterance.samples)
+            rate = utterance.sample_rate or 0
+            if rate >= self._dataset.sample_rate and len(self._highest) < _SPECTRA:
+                self._highest += _highest_sound(utterance.samples, rate)
 
     def finish(self) -> Iterator[Finding]:
-        """One finding for each sample rate that is not the voice's, one for recordings with several channels."""
+        """One finding for each sample rate that is not the voice's, one for channels, one for missing heights."""
         wanted = self._dataset.sample_rate
         for rate, utterances in sorted(self._rates.items()):
             if rate > wanted:
@@ -57,6 +66,27 @@ class AudioRule:
         if self._several_channels:
             effect = "are mixed to mono."
             yield self._whole("audio.channels", Severity.INFO, self._several_channels, "several channels", effect)
+
+        yield from self._upsampled()
+
+    def _upsampled(self) -> Iterator[Finding]:
+        """Whether the recordings end well below the highest sound that the voice could have."""
+        if len(self._highest) < 5:
+            return
+        highest, could = float(np.median(self._highest)), self._dataset.sample_rate / 2
+        if highest >= _DULL * could:
+            return
+        enough = next((rate for rate in (16_000, 22_050) if rate / 2 > highest and rate / 2 < could), None)
+        advice = f"set [audio] sample_rate = {enough}, which loses nothing, or " if enough else ""
+        yield Finding(
+            rule="audio.bandwidth",
+            severity=Severity.WARNS,
+            subject=self._dataset.metadata.name,
+            message=f"the recordings hold nothing above {highest / 1000:.1f} kHz, the voice's rate could carry "
+            f"{could / 1000:.1f} kHz: they were probably resampled upwards, and the voice will sound as dull. "
+            f"To mend it, {advice}use the original recordings.",
+            evidence={"highest_hz": round(highest), "recordings": len(self._highest)},
+        )
 
     def _whole(self, rule: str, severity: Severity, those: Sequence[Utterance], what: str, rest: str) -> Finding:
         """One finding about all recordings that have something in common."""
@@ -88,6 +118,17 @@ def _level(utterance: Utterance, samples: npt.NDArray[np.float32]) -> Iterator[F
             "Record it again at a lower level."
         )
         yield _finding("audio.clipped", Severity.WARNS, utterance, message, samples=clipped)
+
+
+def _highest_sound(samples: npt.NDArray[np.float32], rate: int) -> list[float]:
+    """Hz of the highest sound in the louder half of a recording; nothing when it is too short to tell."""
+    frames = samples[: len(samples) // _FFT * _FFT].reshape(-1, _FFT)
+    if len(frames) < 8:
+        return []
+    loud = frames[np.argsort((frames**2).sum(axis=1))[len(frames) // 2 :]]
+    power = (np.abs(np.fft.rfft(loud * np.hanning(_FFT))) ** 2).mean(axis=0)
+    audible = np.flatnonzero(power > power.max() * 10 ** (-_INAUDIBLE_DB / 10))
+    return [float(audible[-1]) * rate / _FFT] if len(audible) else []
 
 
 def _clipped(samples: npt.NDArray[np.float32]) -> int:

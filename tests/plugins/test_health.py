@@ -136,6 +136,19 @@ def test_other_rates_and_channels_are_one_finding_each(tmp_path: Path) -> None:
     ]
 
 
+def test_recordings_that_were_resampled_upwards_are_found(tmp_path: Path) -> None:
+    import soxr
+
+    chance = np.random.default_rng(1)
+    whole = [chance.normal(0, 0.1, 44_100).astype(np.float32) for _ in range(6)]
+    dull = [soxr.resample(samples[:16_000], 8000, 22_050) for samples in whole]
+    assert finished(AudioRule, [make_utterance(samples=samples) for samples in whole], make_facts(tmp_path)) == []
+    (found,) = finished(AudioRule, [make_utterance(samples=samples) for samples in dull], make_facts(tmp_path))
+    assert found.rule == "audio.bandwidth"
+    assert 3500 < float(found.evidence["highest_hz"]) < 4300
+    assert "sample_rate = 16000" in found.message
+
+
 @pytest.mark.parametrize(
     ("clips", "batch", "share", "rules"),
     [
