@@ -269,6 +269,8 @@ def _check_looks_like_archive(path: Path) -> None:
                 raise CheckpointFileError(f"{path}: this is not a checkpoint. Choose a .ckpt file of a training run")
             if not zipfile.is_zipfile(file):
                 raise CheckpointFileError(f"{path}: the file is cut off (a copy that did not finish?). Copy it again")
+    except zipfile.BadZipFile as error:
+        raise CheckpointFileError(f"{path}: the file is damaged ({error}). Use another checkpoint") from None
     except OSError as error:
         raise CheckpointFileError(f"{path}: can't be read ({_reason(error)})") from None
 
