@@ -66,7 +66,6 @@ class Preparation:
         self._workspace = workspace
         self._front = front
         self._status = rundir.StatusWriter(run)
-        self._begun = time.monotonic()
         self._stop_looked = -1.0
 
     def run(self) -> dict[str, Any]:
