@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr  # type: ignore[import-untyped]
+import soxr
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono, full scale = 1."""

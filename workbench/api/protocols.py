@@ -77,6 +77,7 @@ class DatasetFacts:
     """What a rule may know before it sees an utterance."""
 
     folder: Path
+    """Folder of the recordings."""
     metadata: Path
     language: str
     sample_rate: int
@@ -190,7 +191,10 @@ class Verifier(Protocol):
 
 @runtime_checkable
 class Player(Protocol):
-    """Makes a WAV heard."""
+    """Makes a WAV heard.
+
+    A player that makes nothing heard (it says where the file is instead) has an attribute `audible = False`.
+    """
 
     def available(self, environment: Mapping[str, str]) -> str:
         """Empty, or the one-line reason why it can't play here. Must not raise."""
