@@ -22,6 +22,8 @@ from core_vits.train.callbacks import SavedCheckpoint
 from core_vits.train.settings import OPTIMIZERS, Position
 
 INDEX = "index.jsonl"
+SAVING = ".saving"
+"""Holds the index line of the file that is being saved, for the case that we die between file and line."""
 _NAME = re.compile(r"epoch=(\d+)-step=(\d+)\.ckpt")
 
 
@@ -34,6 +36,7 @@ class CheckpointKeeper:
         self._keep_last = max(1, keep_last)
         folder.mkdir(parents=True, exist_ok=True)
         sweep_temporaries(folder)
+        self._adopt()
 
     def save(self, payload: Mapping[str, Any], position: Position, kind: str, val_mel: float | None) -> SavedCheckpoint:
         """Save a checkpoint, note it, and remove those that need not be kept.
@@ -42,7 +45,21 @@ class CheckpointKeeper:
             CheckpointFileError: it could not be saved; nothing was removed.
         """
         name = f"epoch={position.labelled_epoch}-step={position.optimizer_step}.ckpt"
+        record = {
+            "file": name,
+            "epoch": position.labelled_epoch,
+            "step": position.step,
+            "optimizer_step": position.optimizer_step,
+            "time": time.time(),
+            "val_mel": val_mel,
+            "kind": kind,
+        }
+        with contextlib.suppress(OSError):
+            (self.folder / SAVING).write_text(json.dumps(record), encoding="utf-8")
         size = save_atomic(self.folder / name, payload)
+        self._note({**record, "bytes": size})
+        with contextlib.suppress(OSError):
+            (self.folder / SAVING).unlink()
         saved = SavedCheckpoint(
             path=self.folder / name,
             epoch=position.labelled_epoch,
@@ -51,18 +68,6 @@ class CheckpointKeeper:
             bytes=size,
             kind=kind,
             val_mel=val_mel,
-        )
-        self._note(
-            {
-                "file": name,
-                "epoch": saved.epoch,
-                "step": saved.step,
-                "optimizer_step": saved.optimizer_step,
-                "bytes": size,
-                "time": time.time(),
-                "val_mel": val_mel,
-                "kind": kind,
-            }
         )
         return replace(saved, removed=tuple(self._prune(name)))
 
@@ -92,6 +97,15 @@ class CheckpointKeeper:
                     if not record.get("removed"):
                         records[record["file"]] = record
         return {name: record for name, record in records.items() if (self.folder / name).is_file()}
+
+    def _adopt(self) -> None:
+        """Note a file of ours whose saver died before it could: unknown files are never removed."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            record = json.loads((self.folder / SAVING).read_text(encoding="utf-8"))
+            path = self.folder / str(record.get("file"))
+            if _NAME.fullmatch(path.name) and path.is_file() and path.name not in self.known():
+                self._note({**record, "bytes": path.stat().st_size})
+            (self.folder / SAVING).unlink()
 
     def _prune(self, newest: str) -> list[Path]:
         records = self.known()

@@ -1,0 +1,237 @@
+"""Starting, resuming and stopping runs; the steps are small programs instead of the real ones."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from workbench.api import LaunchJob, LaunchPlan, RunFacts
+from workbench.config import Workspace, load_workspace
+from workbench.errors import ConfigError, DatasetError, EnvironmentProblem, RunActiveError, RunError
+from workbench.jobs import start
+from workbench.jobs.rundir import FileLock, ask_to_stop, read_json, read_lines, write_json, write_status
+from workbench.jobs.runs import read_run
+from workbench.jobs.start import request_stop, resume_run, run_workspace, start_run, wait
+
+TRAIN = """
+import sys, time
+from pathlib import Path
+from workbench.jobs.rundir import stop_requested, write_status
+run = Path(sys.argv[1])
+with (run / "trained").open("a") as file: file.write("x")
+while not stop_requested(run) and (run / "go-on").exists() is False: time.sleep(0.02)
+write_status(run, epoch=2, epochs=2, step=8, outcome="stopped" if stop_requested(run) else "completed")
+"""
+
+
+class SmallLauncher:
+    """Starts a program that waits for a stop request."""
+
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason
+        self.jobs: list[LaunchJob] = []
+
+    def refuse(self, job: LaunchJob) -> str:
+        return self.reason
+
+    def plan(self, job: LaunchJob) -> LaunchPlan:
+        self.jobs.append(job)
+        return LaunchPlan(argv=(job.python, "-c", TRAIN, str(job.run)))
+
+
+class SmallHost:
+    """The host as far as starting a run needs it."""
+
+    def __init__(self) -> None:
+        self.plugins = [SimpleNamespace(name="small", state="active", version="1.2")]
+        self.small = SmallLauncher()
+        self.refusal: Exception | None = None
+        self.created: list[RunFacts] = []
+
+    def launcher(self, name: str) -> str:
+        return name
+
+    def create(self, registered: str) -> SmallLauncher:
+        assert registered == "local"
+        return self.small
+
+    def emit_run_created(self, run: RunFacts) -> None:
+        self.created.append(run)
+        if self.refusal:
+            raise self.refusal
+
+
+@pytest.fixture
+def host() -> Any:
+    return SmallHost()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    (tmp_path / "wavs").mkdir()
+    (tmp_path / "metadata.csv").write_text("a|b\n")
+    (tmp_path / "workbench.toml").write_text(
+        '[voice]\nname = "anna"\nlanguage = "ru"\nquality = "tiny"\n[training]\nepochs = 2\n'
+    )
+    real = start._write_launch
+
+    def without_preparing(folder: Path, space: Workspace, host: Any) -> None:
+        real(folder, space, host)
+        steps = read_json(folder / "launch.json")["steps"]
+        assert [step["name"] for step in steps] == ["prepare", "train"]
+        write_json(folder / "launch.json", {"steps": steps[1:]})
+
+    monkeypatch.setattr(start, "_write_launch", without_preparing)
+    yield load_workspace(tmp_path)
+    for folder in (tmp_path / "runs").glob("*-anna*"):
+        ask_to_stop(folder)
+        wait(folder, 20)
+
+
+def test_a_started_run_is_live_and_describes_itself(workspace: Workspace, host: Any) -> None:
+    run = start_run(workspace, host, overrides={"training.batch_size": 3})
+    assert (run.live, run.state) == (True, "running")
+    identity = run.identity
+    assert (identity["voice"], identity["quality"], identity["seed"]) == ("anna", "tiny", 1234)
+    assert identity["versions"]["plugin small"] == "1.2"
+    assert identity["versions"]["torch"]
+    assert identity["model"]["audio"]["sample_rate"] == 22050
+    assert run_workspace(run.folder).training.batch_size == 3
+    assert run_workspace(run.folder).root == workspace.root
+    assert host.created[0].folder == run.folder
+    assert host.small.jobs[0].python == sys.executable
+    request_stop(run.folder)
+    ended = wait(run.folder, 20)
+    assert (ended.live, ended.state) == (False, "stopped")
+    kinds = [event["kind"] for event in read_lines(run.folder / "events.jsonl")]
+    assert kinds[:3] == ["created", "started", "stop_requested"]
+    assert kinds[-1] == "finished"
+
+
+def test_a_second_run_is_refused_while_one_is_active_and_allowed_after(workspace: Workspace, host: Any) -> None:
+    first = start_run(workspace, host)
+    with pytest.raises(RunActiveError, match=f"{first.id} is training.*workbench stop {first.id}"):
+        start_run(workspace, host)
+    with pytest.raises(RunActiveError):
+        resume_run(first.folder, host)
+    request_stop(first.folder)
+    wait(first.folder, 20)
+    second = start_run(workspace, host)
+    assert second.live
+    assert second.id != first.id
+
+
+def test_a_run_whose_trainer_is_still_saving_blocks_the_next_one(workspace: Workspace, host: Any) -> None:
+    folder = workspace.runs / "old"
+    folder.mkdir(parents=True)
+    write_json(folder / "run.json", {"format": 1})
+    saving = FileLock(folder / "step.lock")
+    saving.acquire()
+    with pytest.raises(RunActiveError, match="still saving"):
+        start_run(workspace, host)
+    saving.release()
+
+
+def test_a_refused_run_leaves_no_directory(workspace: Workspace, host: Any) -> None:
+    host.refusal = RunError("plugin small refuses the run: not today")
+    with pytest.raises(RunError, match="not today"):
+        start_run(workspace, host)
+    host.refusal, host.small.reason = None, "devices is 2"
+    with pytest.raises(RunError, match="devices is 2"):
+        start_run(workspace, host)
+    assert [path for path in workspace.runs.iterdir() if path.is_dir()] == []
+
+
+def test_a_supervisor_that_can_not_start_is_reported_with_its_last_line(
+    workspace: Workspace, host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RunError, match="the run did not start"):
+        start_run(workspace, host)
+
+
+@pytest.mark.parametrize("missing", ["metadata.csv", "wavs"])
+def test_a_data_set_that_is_not_there_is_named(workspace: Workspace, host: Any, missing: str) -> None:
+    path = workspace.root / missing
+    path.rmdir() if path.is_dir() else path.unlink()
+    with pytest.raises(DatasetError, match=missing):
+        start_run(workspace, host)
+
+
+def test_a_disk_without_room_for_two_checkpoints_is_refused(
+    workspace: Workspace, host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000))
+    with pytest.raises(EnvironmentProblem, match=r"20 MB are free, two checkpoints of quality tiny need \d+ MB"):
+        start_run(workspace, host)
+
+
+def test_a_wrong_override_is_refused(workspace: Workspace, host: Any) -> None:
+    with pytest.raises(ConfigError, match="batch_sise"):
+        start_run(workspace, host, overrides={"training.batch_sise": 3})
+
+
+def test_a_checkpoint_to_go_on_from_must_exist_and_is_written_down(workspace: Workspace, host: Any) -> None:
+    with pytest.raises(RunError, match="no such checkpoint"):
+        start_run(workspace, host, resume=workspace.root / "none.ckpt")
+    (workspace.root / "a.ckpt").touch()
+    run = start_run(workspace, host, resume=workspace.root / "a.ckpt")
+    assert run.identity["resumed_from"] == str(workspace.root / "a.ckpt")
+
+
+def test_a_stopped_run_goes_on_in_its_own_directory(workspace: Workspace, host: Any) -> None:
+    run = start_run(workspace, host)
+    request_stop(run.folder)
+    wait(run.folder, 20)
+    (run.folder / "checkpoints" / "epoch=0-step=2.ckpt").touch()
+    ask_to_stop(run.folder)  # a request from before must not stop it again
+    resumed = resume_run(run.folder, host)
+    assert resumed.live
+    assert resumed.id == run.id
+    request_stop(run.folder)
+    assert wait(run.folder, 20).state == "stopped"
+    assert (run.folder / "trained").read_text() == "xx"
+    events = {event["kind"]: event for event in read_lines(run.folder / "events.jsonl")}
+    assert events["resumed"]["checkpoint"] == "epoch=0-step=2.ckpt"
+
+
+def test_a_completed_run_is_not_resumed_unless_there_is_more_to_train(workspace: Workspace, host: Any) -> None:
+    run = start_run(workspace, host)
+    (run.folder / "go-on").touch()
+    assert wait(run.folder, 20).state == "completed"
+    with pytest.raises(RunError, match=r"completed: 2 epochs, 8 batches.*Raise epochs"):
+        resume_run(run.folder, host)
+    settings = run.folder / "run.toml"
+    settings.write_text(settings.read_text().replace("epochs = 2\n", "epochs = 4\n", 1))
+    assert resume_run(run.folder, host).live
+
+
+def test_a_run_that_is_not_running_can_not_be_stopped(workspace: Workspace) -> None:
+    folder = workspace.runs / "old"
+    folder.mkdir(parents=True)
+    write_json(folder / "run.json", {"format": 1})
+    write_status(folder, state="completed")
+    with pytest.raises(RunError, match="not running"):
+        request_stop(folder)
+    assert not (folder / "stop.request").exists()
+
+
+def test_waiting_ends_when_the_time_is_over(workspace: Workspace, host: Any) -> None:
+    run = start_run(workspace, host)
+    assert wait(run.folder, 0.2).live
+
+
+def test_two_runs_of_the_same_second_get_different_names(
+    workspace: Workspace, host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "20260101-000000")
+    monkeypatch.setattr(start, "_launch", read_run)
+    names = [start_run(workspace, host).id for _ in range(3)]
+    assert names == ["20260101-000000-anna", "20260101-000000-anna-2", "20260101-000000-anna-3"]
