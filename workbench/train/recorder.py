@@ -53,7 +53,9 @@ class Curves:
         self._write(write)
 
     def sample(self, tag: str, sample: Sample, step: int) -> None:
-        """Add audio, made as loud as full scale allows."""
+        """Add audio, made as loud as full scale allows; nothing is added when there is none."""
+        if not sample.audio_S.size:
+            return
         peak = float(np.abs(sample.audio_S).max(initial=0.0))
         audio = sample.audio_S / peak if peak >= QUIETEST_PEAK else sample.audio_S
         self._write(lambda writer: writer.add_audio(tag, audio[None, :], step, sample.sample_rate))
