@@ -139,6 +139,9 @@ async def test_curves_and_checkpoints_appear_while_one_looks(training: Recorded)
         assert "✗" in screen_text(app), "a loss that was no number is marked"
         add_checkpoint(folder, 4, 480, val_mel=24.0)
         await until(pilot, lambda: "checkpoint of epoch 4 written, val mel 24.00" in screen_text(app))
+        (folder / "checkpoints" / "epoch=1-step=240.ckpt").unlink()
+        add_checkpoint(folder, 5, 600, val_mel=23.0)
+        await until(pilot, lambda: "checkpoint of epoch 5 written, val mel 23.00" in screen_text(app))
 
 
 async def test_a_resume_leaves_the_discarded_tail_visible(training: Recorded) -> None:

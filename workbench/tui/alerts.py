@@ -76,7 +76,8 @@ def _changes(old: RunView, run: RunView) -> Iterator[tuple[str, str]]:
             f"{run.id} {run.state}{why}{'' if level == 'good' else '  o shows its log'}",
             level,
         )
-    if len(run.checkpoints) > len(old.checkpoints):
+    # Not by their number: an old one may have been removed in the same moment.
+    if run.checkpoints and run.checkpoints[-1].file not in {checkpoint.file for checkpoint in old.checkpoints}:
         newest = run.checkpoints[-1]
         mel = "" if newest.val_mel is None else f", val mel {number(newest.val_mel)}"
         yield f"checkpoint of epoch {newest.epoch} written{mel}", "good"

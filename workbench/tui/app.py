@@ -398,6 +398,9 @@ def run(workspace: Workspace, host: Host) -> int:
 
     # Read by Textual where our app object does not reach: the palette and the scrollbars.
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    # Textual believes them more than the terminal; a shell that exports them would fix our size for good.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     services = LiveServices(workspace, host)
     panes = [(entry.spec, partial(_plugin_pane, host, entry.spec.target)) for entry in host.panes()]
     app = WorkbenchApp(services, plugin_panes=panes)

@@ -153,14 +153,15 @@ class CheckpointsPane(Pane):
         self._show_detail()
 
     def on_descendant_focus(self) -> None:
-        """Space and the detail speak of the list that had the focus last."""
-        focused = self.screen.focused
-        if focused is not None and focused.id in {"checkpoints", "voices"}:
-            self._last_list = f"#{focused.id}"
-            self._show_detail()
+        """The detail speaks of the list that has the focus."""
+        self._show_detail()
 
     @property
     def _selected(self) -> CheckpointView | VoiceFile | None:
+        """In the list that has the focus, or had it last."""
+        focused = self.screen.focused
+        if isinstance(focused, RowList) and focused.id is not None:
+            self._last_list = f"#{focused.id}"
         chosen: CheckpointView | VoiceFile | None = self.query_one(self._last_list, RowList).selected
         return chosen
 
