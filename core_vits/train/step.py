@@ -67,7 +67,7 @@ class AdversarialStep:
         self._step_generator.zero_grad(set_to_none=True)
         self._fabric.backward(losses_g.total)
         average_gradients(self._fabric, generator)
-        norms = {"grad_norm/g": gradient_norm(generator)} if with_norms else {}
+        norms = {"grad_norm/g": gradient_norm(generator) / self._loss_scale()} if with_norms else {}
         self._step_generator.step()
 
         with self._fabric.autocast():
@@ -76,9 +76,14 @@ class AdversarialStep:
         self._fabric.backward(losses_d.total)
         average_gradients(self._fabric, judges)
         if with_norms:
-            norms["grad_norm/d"] = gradient_norm(judges)
+            norms["grad_norm/d"] = gradient_norm(judges) / self._loss_scale()
         self._step_judges.step()
         return {**_named(losses_g, losses_d), **norms}
+
+    def _loss_scale(self) -> float:
+        """What losses, and so gradients, are multiplied with at this moment; 1 unless precision is 16-mixed."""
+        scaler = getattr(self._fabric.strategy.precision, "scaler", None)
+        return float(scaler.get_scale()) if scaler is not None else 1.0
 
     def evaluate(self, batch: Batch) -> Losses:
         """The losses of a batch without learning from it; the caller has switched gradients off."""

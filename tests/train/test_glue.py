@@ -1,0 +1,140 @@
+"""From a run directory to a trainer."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from core_vits.config import PRESETS
+from core_vits.errors import CheckpointFileError
+from workbench.config import TrainingSettings
+from workbench.errors import DatasetError, RunError
+from workbench.jobs.rundir import read_json, stop_requested, write_json
+from workbench.train.__main__ import explain, listen, main
+from workbench.train.glue import Prepared, model_config, read_prepared, stored_split, train_settings
+
+KEYS = tuple(f"clip{number}" for number in range(40))
+
+
+def prepared(**changes: object) -> dict[str, object]:
+    data: dict[str, object] = {
+        "cache": "/nowhere",
+        "num_symbols": 256,
+        "speakers": {},
+        "trained": [{"key": key} for key in KEYS],
+    }
+    return {**data, **changes}
+
+
+def test_the_split_is_made_once_and_then_read(tmp_path: Path) -> None:
+    first = stored_split(tmp_path, KEYS, TrainingSettings())
+    assert read_json(tmp_path / "split.json") == first.as_json()
+    assert set(first.train) | set(first.validation) | set(first.test) == set(KEYS)
+    # Another seed, other shares, more clips: a resumed run trains on what it trained on before.
+    changed = TrainingSettings(seed=5, validation_split=0.5, test_clips=0)
+    assert stored_split(tmp_path, (*KEYS, "new"), changed) == first
+
+
+def test_the_same_clip_twice_is_in_one_part_only(tmp_path: Path) -> None:
+    parts = stored_split(tmp_path, KEYS + KEYS, TrainingSettings(validation_split=0.3))
+    assert len(parts.train) + len(parts.validation) + len(parts.test) == len(KEYS)
+
+
+def test_a_split_without_training_clips_says_what_to_change(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="validation_split or test_clips"):
+        stored_split(tmp_path, (), TrainingSettings())
+    assert not (tmp_path / "split.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"train": 3}'])
+def test_a_damaged_split_is_never_replaced_by_another_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "split.json").write_text(text)
+    with pytest.raises(RunError, match=r"split\.json"):
+        stored_split(tmp_path, KEYS, TrainingSettings())
+    assert (tmp_path / "split.json").read_text() == text
+
+
+@pytest.mark.parametrize("quality", list(PRESETS))
+def test_the_architecture_survives_the_way_through_run_json(quality: str) -> None:
+    stored = json.loads(json.dumps(asdict(PRESETS[quality])))
+    one = Prepared(cache=Path("/nowhere"), keys=KEYS, speakers={}, num_symbols=256)
+    assert model_config(stored, one) == PRESETS[quality]
+    several = replace(one, speakers={"a": 0, "b": 1, "c": 2}, num_symbols=300)
+    config = model_config(stored, several)
+    assert (config.num_speakers, config.num_symbols, config.gin_channels) == (3, 300, 512)
+
+
+@pytest.mark.parametrize("stored", [{}, {"audio": 3}, {"audio": {}, "colour": 1}, {"audio": {"sample_rate": -1}}])
+def test_a_model_that_can_not_be_built_is_one_line(stored: dict[str, object]) -> None:
+    one = Prepared(cache=Path("/nowhere"), keys=KEYS, speakers={}, num_symbols=256)
+    with pytest.raises(RunError, match="Start a new run") as caught:
+        model_config(stored, one)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_prepare_left_is_read(tmp_path: Path) -> None:
+    write_json(tmp_path / "prepare.json", prepared(speakers={"a": 0}))
+    found = read_prepared(tmp_path)
+    assert (found.keys, found.speakers, found.cache) == (KEYS, {"a": 0}, Path("/nowhere"))
+
+
+def test_nothing_to_train_on_and_nothing_prepared_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"prepare\.json can't be read"):
+        read_prepared(tmp_path)
+    write_json(tmp_path / "prepare.json", prepared(trained=[]))
+    with pytest.raises(DatasetError, match="workbench health"):
+        read_prepared(tmp_path)
+    write_json(tmp_path / "prepare.json", {"cache": 3})
+    with pytest.raises(RunError, match="Start a new run"):
+        read_prepared(tmp_path)
+
+
+def test_every_training_setting_reaches_the_trainer() -> None:
+    assert train_settings(TrainingSettings(seed=5, keep_last=7)).keep_last == 7
+    assert asdict(train_settings(TrainingSettings()))["lr_decay"] == 0.999875
+
+
+def test_signals_are_requests_to_stop(tmp_path: Path) -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        stop = listen(tmp_path)
+        signal.raise_signal(signal.SIGHUP)
+        assert not stop()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop()
+        assert not stop_requested(tmp_path)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_errors_that_the_user_can_mend_have_exit_code_two_and_faults_have_one() -> None:
+    assert explain(CheckpointFileError("a.ckpt: cut off\nsecond")) == ("a.ckpt: cut off second", 2)
+    assert explain(DatasetError("no clips"))[1] == 2
+    assert explain(MemoryError())[1] == 2
+    message, code = explain(ZeroDivisionError("division"))
+    assert (code, message) == (1, "the trainer failed: ZeroDivisionError: division")
+
+
+def test_a_folder_that_is_no_run_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("usage:")
+
+
+def test_a_run_that_was_not_prepared_fails_with_one_line_and_a_status(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('[voice]\nname = "a"\nlanguage = "ru"\n')
+    write_json(tmp_path / "run.json", {"format": 1, "model": asdict(PRESETS["tiny"])})
+    done = subprocess.run(
+        [sys.executable, "-m", "workbench.train", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "prepare.json can't be read" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "prepare.json" in read_json(tmp_path / "status.json")["message"]
