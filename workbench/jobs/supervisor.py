@@ -161,6 +161,8 @@ class Supervisor:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 code = child.wait(LOOK_SECONDS)
                 self._child = None
+                # Once more: a quick step may see a request and end between two of our looks.
+                self._stop_seen = self._stop_seen or stop_requested(self._run)
                 return code
             self._stop_seen = self._stop_seen or stop_requested(self._run)
             self._events.look()
