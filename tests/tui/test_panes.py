@@ -319,3 +319,26 @@ async def test_quitting_says_nothing_to_the_run(training: Recorded) -> None:
     assert not app.is_running
     assert not stop_requested(training.runs / "20270115-090000-aelita")
     assert app.return_code == 0
+
+
+async def test_leaving_in_the_middle_of_a_scan_cancels_it_and_ends_cleanly(recorded: Recorded) -> None:
+    recorded.gate = threading.Event()
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "12 of 48" in screen_text(app))
+        await pilot.press("q")
+        await until(pilot, lambda: "dataset scan: under way here" in screen_text(app))
+        await pilot.press("l")
+        await pilot.pause(0.3)
+    assert not app.is_running
+    assert app.return_code == 0
+
+
+async def test_an_error_while_the_app_closes_goes_to_the_log_and_not_to_the_terminal(training: Recorded) -> None:
+    app = WorkbenchApp(training)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.pane is not None)
+    # The app has left; a late message of a thread meets a pane whose parts are gone.
+    app._handle_exception(RuntimeError("too late"))
+    assert app.return_code == 0
+    assert "too late" in (training.root / "state" / "voice-workbench" / "tui.log").read_text(encoding="utf-8")

@@ -41,7 +41,8 @@ class Terminal:
     """A tmux server of its own with one window."""
 
     def __init__(self, folder: Path, size: tuple[int, int]) -> None:
-        self.name = f"workbench-test-{os.getpid()}"
+        # A server that is ending can't be asked for a new session, so each has a name of its own.
+        self.name = f"workbench-test-{os.getpid()}-{time.monotonic_ns()}"
         self.folder = folder
         self.tmux("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-s", "main", "sh")
         self.tmux("set-option", "-g", "remain-on-exit", "on")

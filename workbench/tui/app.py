@@ -89,6 +89,8 @@ class WorkbenchApp(ThreadedApp):
         self.alerts = AlertLog(services.now)
         self._watcher = Watcher(services)
         self._looking = False
+        self._look_problem = ""
+        self._began = False
         self._shown_run: Path | None = None
         self._first_look = True
         self._active = ""
@@ -127,6 +129,7 @@ class WorkbenchApp(ThreadedApp):
 
     async def on_mount(self) -> None:
         """Show the first pane; the first look at the files may change that."""
+        self._began = True
         for holder in self._holders:
             holder.display = False
         # Opened after the first look: a live training is what one wants to see then.
@@ -158,7 +161,11 @@ class WorkbenchApp(ThreadedApp):
             if changed or self._first_look or snapshot != self.snapshot or curves is not self.curves:
                 self.post_message(Looked(snapshot, curves, changed))
         except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
-            self.post_message(Said(self.explain("reading the runs", error), "bad"))
+            problem = self.explain("reading the runs", error)
+            # It will most likely fail again in half a second: say it once.
+            if problem != self._look_problem:
+                self._look_problem = problem
+                self.post_message(Said(problem, "bad"))
         finally:
             self._looking = False
 
@@ -247,6 +254,10 @@ class WorkbenchApp(ThreadedApp):
 
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last resort: a pane's failure stays in its holder."""
+        if self._began and not self.is_running:
+            # While the app closes, a late message may meet a pane whose parts are gone already.
+            record(error)
+            return
         holder = holder_of(error)
         if holder is None:
             super()._handle_exception(error)
