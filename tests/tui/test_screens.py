@@ -19,7 +19,12 @@ async def shown(services: Recorded, size: tuple[int, int], pane: str, marker: st
     app = WorkbenchApp(services)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.pane is not None)
+        if app.snapshot.live is None:
+            # The first pane is Data, whose scan has the last word in the message line.
+            await until(pilot, lambda: "will not be trained" in screen_text(app))
         await pilot.press(pane)
+        if pane == "1":
+            await until(pilot, lambda: "will not be trained" in screen_text(app))
         # The look that is under way, and one that draws what it found.
         await until(pilot, lambda: marker in screen_text(app))
         await pilot.pause(0.3)
