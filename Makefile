@@ -19,7 +19,7 @@ run: $(VENV)/.ready
 env: $(VENV)/.ready
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

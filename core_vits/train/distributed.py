@@ -12,7 +12,11 @@ import torch
 from lightning.fabric import Fabric
 from torch import nn
 
+from core_vits.config import ModelConfig
 from core_vits.train.settings import TrainSettings
+
+SHORTEST_CHANNELS_WORTH_A_THREAD = 64
+"""Hidden channels below which training computes on one thread."""
 
 
 def make_fabric(settings: TrainSettings) -> Fabric:
@@ -27,6 +31,15 @@ def make_fabric(settings: TrainSettings) -> Fabric:
         # As Piper: ten bits of mantissa are enough everywhere but in the blocks that ask for full precision.
         torch.backends.cuda.matmul.fp32_precision = "tf32"
     return fabric
+
+
+def compute_threads(config: ModelConfig, cores: int) -> int:
+    """CPU threads to train this model with.
+
+    The operations of a narrow model are so short that handing half of one to another thread costs more than it saves: a
+    step of `tiny` took 0.4 s on one thread and 0.9 s on two.
+    """
+    return 1 if config.hidden_channels < SHORTEST_CHANNELS_WORTH_A_THREAD else max(1, cores)
 
 
 def average_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> None:

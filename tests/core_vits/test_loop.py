@@ -13,12 +13,13 @@ import torch
 from training_parts import CONFIG, MadeUpData, Notes, StopAt, settings
 
 from core_vits.checkpoint import EXTRAS_KEY, architecture_from_state_dict, load_checkpoint, save_atomic
-from core_vits.config import ModelConfig
+from core_vits.config import PRESETS, ModelConfig
 from core_vits.errors import CheckpointFileError
 from core_vits.synthesizer import Synthesizer
 from core_vits.train import keeper as keeper_module
 from core_vits.train import loop
 from core_vits.train.callbacks import Callback
+from core_vits.train.distributed import compute_threads
 from core_vits.train.loop import Trainer, TrainingError
 from core_vits.train.settings import Position
 
@@ -370,3 +371,8 @@ def _full_disk(path: Path, payload: object) -> int:
 
 def _die(_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_narrow_model_computes_on_one_thread_and_pipers_on_all() -> None:
+    assert compute_threads(PRESETS["tiny"], 8) == 1
+    assert {compute_threads(PRESETS[quality], 8) for quality in ("x-low", "low", "medium", "high")} == {8}

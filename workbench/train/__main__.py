@@ -45,17 +45,19 @@ def train(run: Path, stop: Callable[[], bool]) -> str:
     # Signals are heard before this: importing torch takes seconds, and a stop may come in them.
     import torch
 
+    from core_vits.train.distributed import compute_threads
     from workbench.host import Host
     from workbench.jobs.start import run_workspace
     from workbench.train.glue import make_trainer
     from workbench.train.guard import plugin_callbacks
     from workbench.train.recorder import Recorder
 
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0))))
     workspace = run_workspace(run)
     callbacks = [Recorder(run), *plugin_callbacks(Host.load(workspace), run)]
     trainer, begin_with = make_trainer(run, workspace, callbacks=callbacks, stop=stop)
+    if "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0))
+        torch.set_num_threads(compute_threads(trainer.models.config, cores))
     return trainer.fit(begin_with)
 
 
