@@ -97,7 +97,9 @@ def _problem(line: int, kind: str, **facts: object) -> Problem:
     return Problem(line, kind, message.format(**facts), skipped)
 
 
-def read_metadata(path: Path, *, delimiter: str = "|", quoting: bool = False, multi_speaker: bool = False) -> Manifest:
+def read_metadata(
+    path: Path, *, delimiter: str = "|", quoting: bool = False, multi_speaker: bool = False, name: str = ""
+) -> Manifest:
     """Read `file|text` or `file|speaker|…|text` rows; the last column is the text, as Piper takes it.
 
     Args:
@@ -105,11 +107,12 @@ def read_metadata(path: Path, *, delimiter: str = "|", quoting: bool = False, mu
         delimiter: one character.
         quoting: whether `"` groups text as in CSV; else it is a character like any other.
         multi_speaker: whether the second column names the speaker.
+        name: what errors call the table; its path if not given.
 
     Raises:
         ManifestError: there is no such file, it is empty, not text, or not a regular file.
     """
-    data = _read_bytes(path)
+    data = _read_bytes(path, name or str(path))
     problems: list[Problem] = []
     if data.startswith(codecs.BOM_UTF8):
         data = data.removeprefix(codecs.BOM_UTF8)
@@ -129,19 +132,19 @@ def read_metadata(path: Path, *, delimiter: str = "|", quoting: bool = False, mu
     return Manifest(tuple(row for row, _ in rows), tuple(problems), path)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, name: str) -> bytes:
     if not path.exists():
-        raise ManifestError(f"{path}: there is no such file. Create it, or correct [dataset] metadata.")
+        raise ManifestError(f"{name}: there is no such file. Create it, or correct [dataset] metadata.")
     if not path.is_file():  # a FIFO would block the reader for ever
-        raise ManifestError(f"{path}: is not a regular file. Name the table of recordings in [dataset] metadata.")
+        raise ManifestError(f"{name}: is not a regular file. Name the table of recordings in [dataset] metadata.")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ManifestError(f"{path}: can't be read: {error.strerror}. Check its permissions.") from None
+        raise ManifestError(f"{name}: can't be read: {error.strerror}. Check its permissions.") from None
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ManifestError(f"{path}: is UTF-16, UTF-8 is wanted. Convert it: iconv -f UTF-16 -t UTF-8.")
+        raise ManifestError(f"{name}: is UTF-16, UTF-8 is wanted. Convert it: iconv -f UTF-16 -t UTF-8.")
     if not data.strip():
-        raise ManifestError(f"{path}: is empty. Write one row a clip: file|text.")
+        raise ManifestError(f"{name}: is empty. Write one row a clip: file|text.")
     return data
 
 

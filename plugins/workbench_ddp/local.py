@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 from workbench.api import LaunchJob, LaunchPlan
 
 
@@ -18,6 +20,11 @@ class LocalLauncher:
                 f"[training] devices is {job.devices}, but the launcher 'local' starts one process; "
                 "set devices = 1 (several devices come with a later version)"
             )
+        if job.accelerator == "cuda" and _torch_version().endswith("+cpu"):
+            return (
+                f"[training] accelerator is 'cuda', but torch {_torch_version()} is built for the CPU only; "
+                'set accelerator = "auto", or install a torch for CUDA (make env picks the one that fits)'
+            )
         return ""
 
     def plan(self, job: LaunchJob) -> LaunchPlan:
@@ -30,3 +37,11 @@ class LocalLauncher:
         if reason:
             raise ValueError(reason)
         return LaunchPlan(argv=(job.python, "-m", "workbench.train", str(job.run)))
+
+
+def _torch_version() -> str:
+    """Version of the installed torch, looked up and not imported; empty when there is none."""
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return ""

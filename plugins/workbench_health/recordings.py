@@ -46,6 +46,9 @@ class RecordingRule:
                 "trained. Copy the recording into the folder and name it without '..'."
             )
             return _finding("recording.outside", Severity.DROPS, utterance, message)
+        if _is_special(self._folder / utterance.file):
+            message = f"'{utterance.file}' is not a regular file; the row is not trained. Put the recording there."
+            return _finding("recording.special", Severity.DROPS, utterance, message)
         close = self._close_name(utterance.file)
         hint = f" (the folder has '{close}')" if close else ""
         message = (
@@ -70,6 +73,14 @@ class RecordingRule:
         digits = [character for character in file if character.isdigit()]
         alike = [name for name in self._names if [character for character in name if character.isdigit()] == digits]
         return next(iter(difflib.get_close_matches(file, alike, n=1, cutoff=0.8)), "")
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a FIFO, a device or a folder stands where a recording should be."""
+    try:
+        return path.exists() and not path.is_file()
+    except (OSError, ValueError):  # too long a name
+        return False
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -20,12 +20,7 @@ class DatasetRule:
     def check(self, utterance: Utterance) -> Iterable[Finding]:
         """Count one row."""
         self._rows += 1
-        usable = (
-            utterance.path is not None
-            and not utterance.audio_error
-            and bool(utterance.phoneme_ids)
-            and len(utterance.phoneme_ids or ()) <= self._frames(utterance)
-        )
+        usable = utterance.path is not None and not utterance.audio_error and self._speakable(utterance)
         self._usable += usable
         if usable and utterance.speaker is not None:
             self._speakers[utterance.speaker] = self._speakers.get(utterance.speaker, 0) + 1
@@ -37,8 +32,8 @@ class DatasetRule:
         train = self._usable - validation
         if self._usable < 2:
             message = (
-                f"{self._usable} of {self._rows} rows can be trained, at least 2 are wanted: training can't start. "
-                "Mend the rows above."
+                f"{self._usable or 'no'} row{'' if self._usable == 1 else 's'} can be trained, at least 2 are wanted: "
+                "training can't start. Mend the rows that are dropped."
             )
             yield self._finding("dataset.too-few", Severity.BLOCKS, message)
             return
@@ -61,6 +56,12 @@ class DatasetRule:
                 "Set [dataset] multi_speaker = false."
             )
             yield self._finding("dataset.speakers", Severity.WARNS, message)
+
+    def _speakable(self, utterance: Utterance) -> bool:
+        """Whether its text can be trained; without a phonemizer nobody knows, and that is told elsewhere."""
+        if utterance.phoneme_ids is None and not utterance.phoneme_error:
+            return True
+        return bool(utterance.phoneme_ids) and len(utterance.phoneme_ids or ()) <= self._frames(utterance)
 
     def _frames(self, utterance: Utterance) -> int:
         if utterance.seconds is None:

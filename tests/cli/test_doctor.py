@@ -85,6 +85,13 @@ def test_little_disk_is_warned_of_and_none_blocks(
     assert found.evidence["free_bytes"] == int(free)
 
 
+def test_a_place_that_takes_no_runs_blocks(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    (found,) = machine.check_disk(tmp_path / "runs")
+    assert found.severity == Severity.BLOCKS
+    assert "is not a folder" in found.message
+
+
 def test_logging_out_is_dangerous_only_where_logind_kills_and_nobody_lingers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

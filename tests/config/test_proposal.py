@@ -140,3 +140,35 @@ def test_rates_are_read_from_headers_of_wav_and_flac_only(tmp_path: Path, repo: 
     (tmp_path / "b.wav").write_bytes(b"RIFF")
     assert sample_rate(tmp_path / "b.wav") is None
     assert sample_rate(tmp_path / "missing.wav") is None
+
+
+def test_the_rate_is_that_of_the_recordings_that_the_table_names(tmp_path: Path) -> None:
+    dataset(tmp_path, RUSSIAN.replace("1.wav", "wavs/1.wav").replace("2.wav", "wavs/2.wav"), rate=16_000)
+    recording(tmp_path / "other.wav", 48_000)
+    workspace = propose_workspace(tmp_path).workspace
+    assert workspace is not None
+    assert workspace.audio.sample_rate == 16_000
+
+
+def test_texts_in_quotes_are_read_with_quotes(tmp_path: Path) -> None:
+    rows = "".join(f'{number}.wav,"Раз, два, {number}"\n' for number in range(1, 6))
+    dataset(tmp_path, rows)
+    workspace = propose_workspace(tmp_path).workspace
+    assert workspace is not None
+    assert (workspace.dataset.delimiter, workspace.dataset.quoting) == (",", True)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (RUSSIAN.encode("cp1251"), "metadata.csv: is not UTF-8; save it as UTF-8"),
+        (RUSSIAN.encode("utf-16"), "metadata.csv: is UTF-16, UTF-8 is wanted"),
+        (b" \n\n", "metadata.csv: is empty; write one row a clip"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told_and_not_guessed_about(content: bytes, reason: str, tmp_path: Path) -> None:
+    dataset(tmp_path, RUSSIAN)
+    (tmp_path / "metadata.csv").write_bytes(content)
+    proposal = propose_workspace(tmp_path)
+    assert proposal.workspace is None
+    assert proposal.reason.startswith(reason)

@@ -69,7 +69,10 @@ def refusal(folder: Path, text: str | bytes) -> str:
         ),
         ("[plugins]\ndisabled = 'a'\n", "5: disabled must be a list of plugin names"),
         ("[plugins]\ndisable = ['a']\n", "5: unknown key 'disable' in [plugins]; did you mean 'disabled'?"),
-        ('training.batch_size = 0\n[text]\n"phonemiser" = "x"\n', "4: unknown key 'training' in [voice]"),
+        (
+            'training.batch_size = 0\n[text]\n"phonemiser" = "x"\n',
+            "4: unknown key 'training' in [voice]; there are: name, language, quality",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_line_with_its_line_number(rest: str, message: str, folder: Path) -> None:
@@ -194,3 +197,22 @@ def test_the_workspace_file_of_the_repository_is_one(repo: Path) -> None:
     workspace = load_workspace(repo)
     assert workspace.metadata.is_file()
     assert workspace.audio_folder.is_dir()
+
+
+def test_an_unknown_key_that_looks_like_none_is_refused_with_what_there_is(folder: Path) -> None:
+    assert refusal(folder, HEAD + "[paths]\nzzz = 1\n").endswith(
+        "unknown key 'zzz' in [paths]; there are: runs, cache, voices"
+    )
+    assert refusal(folder, HEAD + "[training]\nzzz = 1\n").endswith(
+        "the page 'workspace' of the manual (F1) lists all settings"
+    )
+
+
+def test_a_key_that_must_be_set_is_named_with_what_is_wanted(folder: Path) -> None:
+    assert refusal(folder, "[voice]\nlanguage = 'ru'\n").startswith(
+        "workbench.toml:1: [voice] needs the key 'name': a name of letters, digits and '_'"
+    )
+
+
+def test_a_voice_whose_name_no_file_could_have_is_refused(folder: Path) -> None:
+    assert "at most 64" in refusal(folder, f"[voice]\nname = '{'a' * 300}'\nlanguage = 'ru'\n")

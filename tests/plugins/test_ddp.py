@@ -30,3 +30,12 @@ class TestLocalLauncher(LauncherContract):
 
     def test_several_devices_are_said_to_come_later(self, launcher: Launcher, job: LaunchJob) -> None:
         assert "later version" in launcher.refuse(dataclasses.replace(job, devices=2))
+
+    def test_cuda_is_refused_where_torch_has_none(
+        self, launcher: Launcher, job: LaunchJob, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cuda = dataclasses.replace(job, accelerator="cuda")
+        monkeypatch.setattr("importlib.metadata.version", lambda _: "2.9.1+cpu")
+        assert "torch 2.9.1+cpu is built for the CPU only" in launcher.refuse(cuda)
+        monkeypatch.setattr("importlib.metadata.version", lambda _: "2.9.1+cu128")
+        assert launcher.refuse(cuda) == ""

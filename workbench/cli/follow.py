@@ -87,6 +87,8 @@ class _Told:
         self._checkpoints: set[str] = set()
         self._printed = 0.0
         self._last: Mapping[str, Any] | None = None
+        self._said = ""
+        self._problem = ""
 
     def look(self, run: RunView) -> None:
         status = run.status
@@ -94,7 +96,12 @@ class _Told:
         new = sorted(names - self._checkpoints)
         self._checkpoints |= names
         # Phases other than these two come and go within an epoch; a line for each would say nothing.
-        turn = (status.phase if status.phase in ("prepare", "done") else "train", status.epoch, status.val_mel)
+        turn = (
+            status.phase if status.phase in ("prepare", "done") else "train",
+            status.epoch,
+            status.val_mel,
+            run.message,
+        )
         news = turn != self._turn or bool(new)
         if not news and time.monotonic() - self._printed < _SECONDS_BETWEEN_LINES:
             return
@@ -105,8 +112,14 @@ class _Told:
         if self._records:
             self._console.record(line)
             return
-        if status.phase != "done":
-            self._console.note(progress_line(run))
+        said = progress_line(run)
+        if status.phase != "done" and said != self._said:
+            self._console.note(said)
+            self._said = said
+        if run.live and run.message and run.message != self._problem:
+            # It goes on in spite of this; waiting for the end would cost the user the time to mend it.
+            self._console.note(f"note: {run.message}")
+        self._problem = run.message
         for name in new:
             self._console.note(f"checkpoint {name}")
 

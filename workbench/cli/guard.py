@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -20,6 +21,23 @@ USER_ERROR = 2
 CRASHED = 70
 INTERRUPTED = 130
 _KEPT_REPORTS = 20
+# What the system refuses because of permissions, space or names: the user can mend it, and the program is not at fault.
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ELOOP,
+    }
+)
+_LONGEST_NAME = 120
 
 
 def guarded(verb: Callable[[], int]) -> int:
@@ -37,6 +55,8 @@ def guarded(verb: Callable[[], int]) -> int:
         # Whoever read our output has enough (`workbench runs | head`). Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:
+        return _refused(error) if error.errno in _OF_THE_MACHINE else _crashed(error)
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the last place where it can be caught
@@ -53,6 +73,14 @@ def state_folder() -> Path:
 def _say(message: str, code: int) -> int:
     sys.stderr.write(f"workbench: {one_line(message)}\n")
     return code
+
+
+def _refused(error: OSError) -> int:
+    """Say what the system refused; it is in the user's hands."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output"
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}…"
+    return _say(f"{name}: {error.strerror}; mend this and try again", USER_ERROR)
 
 
 def _crashed(error: BaseException) -> int:

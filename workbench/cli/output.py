@@ -41,6 +41,8 @@ class Console:
         self.as_json = as_json
         self._out = out if out is not None else sys.stdout
         self._err = err if err is not None else sys.stderr
+        # JSON has escapes of its own for what an encoding lacks.
+        self._ascii = not (getattr(self._out, "encoding", None) or "utf-8").lower().startswith("utf")
 
     def line(self, text: str = "") -> None:
         """A line of the answer for people; nothing in JSON mode."""
@@ -54,12 +56,12 @@ class Console:
     def answer(self, document: Any) -> None:
         """The JSON document; nothing in plain mode."""
         if self.as_json:
-            print(json.dumps(document, ensure_ascii=False, indent=2, default=str), file=self._out, flush=True)
+            print(json.dumps(document, ensure_ascii=self._ascii, indent=2, default=str), file=self._out, flush=True)
 
     def record(self, document: Any) -> None:
         """One line of a JSON stream, for verbs that follow something; nothing in plain mode."""
         if self.as_json:
-            print(json.dumps(document, ensure_ascii=False, default=str), file=self._out, flush=True)
+            print(json.dumps(document, ensure_ascii=self._ascii, default=str), file=self._out, flush=True)
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Aligned columns; the last one is not padded or cut."""

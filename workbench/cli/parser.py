@@ -89,7 +89,7 @@ def build_parser() -> Parser:
 def _add_common(parser: argparse.ArgumentParser, default: object) -> None:
     # The same options before and after the verb; SUPPRESS keeps the verb's default from undoing what stood before it.
     parser.add_argument(
-        "-C", "--workspace", metavar="PATH", type=Path, default=default, help="workspace folder or file (default: .)"
+        "-C", "--workspace", metavar="PATH", type=_path, default=default, help="workspace folder or file (default: .)"
     )
     off = False if default is None else argparse.SUPPRESS
     parser.add_argument("--safe", action="store_true", default=off, help="load first-party plugins only")
@@ -97,7 +97,7 @@ def _add_common(parser: argparse.ArgumentParser, default: object) -> None:
 
 def _init(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.dataset:run_init")
-    parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="folder of the dataset (default: .)")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", type=_path, help="folder of the dataset (default: .)")
     parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
 
 
@@ -148,7 +148,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "checkpoint", metavar="CHECKPOINT", nargs="?", default="latest", help="file, run id, 'latest' or 'best'"
     )
-    parser.add_argument("--out", metavar="FOLDER", type=Path, help="folder for the voice (default: [paths] voices)")
+    parser.add_argument("--out", metavar="FOLDER", type=_path, help="folder for the voice (default: [paths] voices)")
     parser.add_argument("--exporter", metavar="NAME", default="onnx", help="voice format (default onnx)")
 
 
@@ -164,7 +164,7 @@ def _speak(parser: argparse.ArgumentParser) -> None:
         default="latest",
         help="voice (.onnx), checkpoint, run id, 'latest' (default) or 'best'",
     )
-    parser.add_argument("--out", metavar="WAV", type=Path, help="file to write (default: a new one in voices/spoken)")
+    parser.add_argument("--out", metavar="WAV", type=_path, help="file to write (default: a new one in voices/spoken)")
     parser.add_argument("--speaker", metavar="NAME", help="name or number of the speaker of a multi-speaker voice")
     parser.add_argument("--length-scale", type=_factor, help="tempo: 1 as trained, 2 twice as slow")
     parser.add_argument("--player", metavar="NAME", default="auto", help="player (default: the best one that works)")
@@ -199,6 +199,12 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "doctor": _doctor,
     "walk": _walk,
 }
+
+
+def _path(text: str) -> Path:
+    if not text:  # an unset shell variable, say; it would mean the current folder
+        raise argparse.ArgumentTypeError("the name is empty; a path is wanted")
+    return Path(text)
 
 
 def _positive(text: str) -> int:

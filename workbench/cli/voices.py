@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -10,16 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.cli.context import find_checkpoint, open_workspace
+from workbench.cli.context import find_checkpoint, open_host, open_workspace
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console, ProgressLines
-from workbench.config import Workspace
-from workbench.errors import CheckpointError, DatasetError, ExportError
+from workbench.config import Workspace, shown
+from workbench.errors import CheckpointError, DatasetError
 
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
 PLAY = "workbench.workers.targets.play:play"
 _LONGEST_TEXT = 10_000
+_LONGEST_BYTES = 4 * _LONGEST_TEXT
 
 
 def run_export(args: argparse.Namespace, console: Console) -> int:
@@ -42,17 +44,13 @@ def export(
     """
     from workbench.workers import Worker
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(f"{folder}: can't be made: {error.strerror or error}") from None
     console.note(f"exporting {checkpoint.name}")
     with Worker("torch") as worker:
         result: Mapping[str, Any] = worker.call(
             EXPORT,
             on_progress=ProgressLines(console, "exporting"),
-            checkpoint=str(checkpoint),
-            run_folder=str(run) if run is not None else None,
+            checkpoint=shown(checkpoint),
+            run_folder=shown(run) if run is not None else None,
             out_folder=str(folder),
             exporter=exporter,
             workspace=str(workspace.file),
@@ -72,6 +70,8 @@ def run_speak(args: argparse.Namespace, console: Console) -> int:
     """Speak a text, write it as WAV, and play it if this machine can."""
     text = _text(args.text)
     workspace = open_workspace(args)
+    if args.player != "auto" and not args.no_play:
+        open_host(args, workspace, console).player(args.player)  # refuses a name that is none before anything is spoken
     source, run = _source(workspace, args.source)
     wav = args.out.absolute() if args.out is not None else _new_wav(workspace, source)
     spoken = speak(workspace, source, run, text, wav, console, speaker=args.speaker, length_scale=args.length_scale)
@@ -96,7 +96,7 @@ def speak(
         source: a checkpoint or an exported voice.
         run: the run of the checkpoint; None for a voice, or for a file that belongs to no run.
         text: None: the language's default sentence.
-        wav: file to write; its folder is made.
+        wav: file to write; its folder is made when there is something to write.
         console: where to print to.
         options: `speaker` and `length_scale`; None: the voice's own.
 
@@ -105,18 +105,14 @@ def speak(
     """
     from workbench.workers import Worker
 
-    try:
-        wav.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(f"{wav.parent}: can't be made: {error.strerror or error}") from None
     with Worker("torch") as worker:
         spoken: Mapping[str, Any] = worker.call(
             SPEAK,
             on_progress=ProgressLines(console, "speaking"),
-            source=str(source),
+            source=shown(source),
             text=text,
             out_wav=str(wav),
-            run_folder=str(run) if run is not None else None,
+            run_folder=shown(run) if run is not None else None,
             workspace=str(workspace.file),
             **options,
         )
@@ -138,12 +134,30 @@ def _text(given: str | None) -> str | None:
     """The text in one line; None when none was given."""
     if given is None:
         return None
-    text = " ".join((sys.stdin.read(_LONGEST_TEXT + 1) if given == "-" else given).split())
+    raw = _standard_input() if given == "-" else os.fsencode(given)
+    try:
+        text = " ".join(raw.decode("utf-8-sig").split())
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"the text to speak: byte {error.start + 1} is not UTF-8; convert it (iconv -t UTF-8), then speak it"
+        ) from None
     if not text:
         raise DatasetError("the text to speak is empty")
     if len(text) > _LONGEST_TEXT:
-        raise DatasetError(f"the text to speak is longer than {_LONGEST_TEXT} characters; speak it in parts")
+        raise _too_long()
     return text
+
+
+def _standard_input() -> bytes:
+    """All of stdin, whatever the locale says of its encoding."""
+    raw = sys.stdin.buffer.read(_LONGEST_BYTES + 1)
+    if len(raw) > _LONGEST_BYTES:
+        raise _too_long()
+    return raw
+
+
+def _too_long() -> DatasetError:
+    return DatasetError(f"the text to speak is longer than {_LONGEST_TEXT} characters; speak it in parts")
 
 
 def _source(workspace: Workspace, name: str) -> tuple[Path, Path | None]:

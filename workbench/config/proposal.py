@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import itertools
 import re
 from collections import Counter
@@ -50,10 +52,12 @@ def propose_workspace(folder: Path) -> Proposal:
             "start workbench in the folder of a dataset",
         )
     for table in tables:
-        rows, delimiter = _rows(table)
-        audio = _audio_folder(root, table, rows)
-        if rows and audio is not None:
-            return _proposal(root, table, audio, rows, delimiter)
+        form = _form(table)
+        audio = _audio_folder(root, table, form.rows)
+        if form.rows and audio is not None:
+            return _proposal(root, table, audio, form)
+        if form.problem:
+            return Proposal(None, f"{table.relative_to(root)}: {form.problem}")
     return Proposal(
         None,
         f"{folder}: {tables[0].name} is here, but none of the recordings that it names; "
@@ -61,9 +65,10 @@ def propose_workspace(folder: Path) -> Proposal:
     )
 
 
-def _proposal(root: Path, table: Path, audio: Path, rows: Sequence[Sequence[str]], delimiter: str) -> Proposal:
-    recordings = itertools.islice(_recordings(audio), _RECORDINGS_LOOKED_AT)
-    rates = Counter(rate for rate in map(sample_rate, recordings) if rate is not None)
+def _proposal(root: Path, table: Path, audio: Path, form: Form) -> Proposal:
+    rows = form.rows
+    recordings = (_recording(audio, row[0]) for row in rows[:_RECORDINGS_LOOKED_AT])
+    rates = Counter(rate for path in recordings if path is not None and (rate := sample_rate(path)) is not None)
     found_rate = rates.most_common(1)[0][0] if rates else None
     voice_rate = 16_000 if found_rate is not None and found_rate < 22_050 else 22_050
     language = _language(row[-1] for row in rows)
@@ -79,7 +84,8 @@ def _proposal(root: Path, table: Path, audio: Path, rows: Sequence[Sequence[str]
         dataset=DatasetSettings(
             metadata=str(table.relative_to(root)),
             audio=str(audio.relative_to(root)),
-            delimiter=delimiter,
+            delimiter=form.delimiter,
+            quoting=form.quoting,
             multi_speaker=multi_speaker,
         ),
         audio=AudioSettings(sample_rate=voice_rate),
@@ -103,17 +109,41 @@ def _tables(root: Path) -> list[Path]:
     return list(unique)
 
 
-def _rows(table: Path) -> tuple[list[list[str]], str]:
-    """The first rows and the delimiter that splits most of them; no rows when the file is no such table."""
+class Form(NamedTuple):
+    """How a table is written."""
+
+    rows: list[list[str]] = []  # noqa: RUF012 - a tuple's default, never changed
+    """The first rows, split."""
+    delimiter: str = "|"
+    quoting: bool = False
+    problem: str = ""
+    """Why it can't be read; empty when it can."""
+
+
+def _form(table: Path) -> Form:
+    """Look at the first lines of a table; the delimiter is the one that splits most of them."""
     try:
-        with table.open(encoding="utf-8-sig", errors="replace") as stream:
-            lines = [line.rstrip("\r\n") for line in itertools.islice(stream, _ROWS_LOOKED_AT) if line.strip()]
-    except OSError:
-        return [], "|"
+        with table.open("rb") as stream:
+            raw = [line for line in itertools.islice(stream, _ROWS_LOOKED_AT) if line.strip()]
+    except OSError as error:
+        return Form(problem=f"can't be read: {error.strerror or error}")
+    if not raw:
+        return Form(problem="is empty; write one row a clip: file|text")
+    if raw[0].startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return Form(problem="is UTF-16, UTF-8 is wanted; convert it: iconv -f UTF-16 -t UTF-8")
+    texts = [line.decode("utf-8-sig", "replace").rstrip("\r\n") for line in raw]
+    lines = [text for text in texts if "\ufffd" not in text]
+    # A few bad rows are for the health check to tell; most of them mean another encoding.
+    if len(lines) * 2 < len(texts):
+        return Form(problem="is not UTF-8; save it as UTF-8 (for instance: iconv -f CP1251 -t UTF-8)")
     counts = {delimiter: sum(delimiter in line for line in lines) for delimiter in ("|", "\t", ";", ",")}
     # A comma is in most texts: the others win when they split at least as many lines.
     delimiter = max(counts, key=lambda key: counts[key])
-    return [line.split(delimiter) for line in lines if delimiter in line], delimiter
+    split = [line for line in lines if delimiter in line]
+    quoting = sum(line.endswith('"') and f'{delimiter}"' in line for line in split) * 2 > len(split)
+    if quoting:
+        return Form(list(csv.reader(split, delimiter=delimiter)), delimiter, quoting=True)
+    return Form([line.split(delimiter) for line in split], delimiter)
 
 
 def _audio_folder(root: Path, table: Path, rows: Sequence[Sequence[str]]) -> Path | None:
@@ -123,23 +153,20 @@ def _audio_folder(root: Path, table: Path, rows: Sequence[Sequence[str]]) -> Pat
     for place in places:
         if not place.is_dir():
             continue
-        count = sum(_exists(place, row[0]) for row in rows[:20])
+        count = sum(_recording(place, row[0]) is not None for row in rows[:20])
         if count > best_count:
             best, best_count = place, count
     return best
 
 
-def _exists(folder: Path, name: str) -> bool:
+def _recording(folder: Path, name: str) -> Path | None:
+    """The recording that the first column names; None when there is none."""
     if not name or "\0" in name:
-        return False
+        return None
     try:
-        return any((folder / f"{name}{suffix}").is_file() for suffix in ("", *AUDIO_SUFFIXES))
+        return next((path for suffix in ("", *AUDIO_SUFFIXES) if (path := folder / f"{name}{suffix}").is_file()), None)
     except OSError:  # a transcript in the first column can be longer than a file name may be
-        return False
-
-
-def _recordings(folder: Path) -> Iterable[Path]:
-    return (path for path in sorted(folder.iterdir()) if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        return None
 
 
 def _has_speakers(rows: Sequence[Sequence[str]]) -> bool:

@@ -8,7 +8,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from workbench.errors import ConfigError
 
 # A workspace file is a page of text; more than this is a mistake, for instance a recording under the wrong name.
 _LARGEST_BYTES = 1_000_000
+_FEW = 8
 _POSITION = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -136,7 +137,9 @@ def _workspace(data: Mapping[str, Any], source: Source, *, file: Path, root: Pat
             kind = "table" if isinstance(value, Mapping) else "key"
             place = f"[{name}]" if kind == "table" else f"'{name}'"
             owner = "" if kind == "table" else _owner(name)
-            raise source.error(f"unknown {kind} {place}{owner or did_you_mean(name, known)}", (name,))
+            raise source.error(
+                f"unknown {kind} {place}{owner or did_you_mean(name, known) or _settings_there(known)}", (name,)
+            )
         if not isinstance(value, Mapping):
             raise source.error(f"'{name}' is {_kind(value)}; a table [{name}] is wanted", (name,))
     tables = {name: _build(cls, data.get(name, {}), source, (name,)) for name, cls in TABLES.items()}
@@ -175,7 +178,8 @@ def _build(cls: type[Any], table: Mapping[str, Any], source: Source, path: tuple
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in items:
-            raise source.error(f"unknown key '{key}' in {title}{did_you_mean(key, items)}", path, key)
+            hint = did_you_mean(key, items) or _settings_there(items)
+            raise source.error(f"unknown key '{key}' in {title}{hint}", path, key)
         ok, converted = _convert(value, hints[key])
         if not ok:
             raise source.error(f"{key} in {title} is {_kind(value)}; {_wanted(hints[key])} is wanted", path, key)
@@ -191,10 +195,18 @@ def _build(cls: type[Any], table: Mapping[str, Any], source: Source, path: tuple
         return cls(**values)
     except SettingError as error:
         if error.key not in table:
-            raise source.error(f"{title} needs the key '{error.key}' ({error})", path) from None
+            raise source.error(f"{title} needs the key '{error.key}': {error.wanted or error}", path) from None
         raise source.error(f"{error} ({title})", path, error.key) from None
     except (ValueError, TypeError) as error:  # a plugin's own check
         raise source.error(f"{title}: {error}", path) from None
+
+
+def _settings_there(names: Iterable[str]) -> str:
+    """Says what a table may hold, where that is short; the manual says the rest."""
+    there = list(names)
+    if len(there) > _FEW:
+        return "; the page 'workspace' of the manual (F1) lists all settings"
+    return f"; there are: {', '.join(there)}" if there else "; it has no settings"
 
 
 def _convert(value: object, wanted: Any) -> tuple[bool, object]:

@@ -21,9 +21,10 @@ HOP_LENGTH = 256
 class SettingError(ConfigError):
     """One setting is wrong. `key` names it, so that the reader can say on which line it stands."""
 
-    def __init__(self, key: str, message: str) -> None:
+    def __init__(self, key: str, message: str, wanted: str = "") -> None:
         super().__init__(message)
         self.key = key
+        self.wanted = wanted
 
 
 def setting(default: object, about: str, *checks: Check) -> Any:
@@ -43,7 +44,7 @@ class Checked:
             for check in item.metadata.get("checks", ()):
                 wanted = check(value)
                 if wanted:
-                    raise SettingError(item.name, f"{item.name} is {_shown(value)}; {wanted}")
+                    raise SettingError(item.name, f"{item.name} is {_shown(value)}; {wanted}", wanted)
 
 
 def _shown(value: object) -> str:
@@ -62,7 +63,9 @@ def _language(value: object) -> str:
     return f"a language tag such as 'ru' or 'ru-RU' is wanted{hint}"
 
 
-_name = matching(r"\w[\w.]*", "a name of letters, digits and '_' (it becomes part of the voice's file name)")
+_name = matching(
+    r"\w[\w.]{0,63}", "a name of letters, digits and '_', at most 64 (it becomes part of the voice's file name)"
+)
 _one_character = matching(r"[^\"\r\n\0]", "one character, for instance '|'")
 _path = matching(r"[^\0]+", "a path")
 

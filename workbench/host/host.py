@@ -176,6 +176,14 @@ class Host:
         """
         return self._named(self.exporters(), "exporter", name)
 
+    def player(self, name: str) -> Registered[PlayerSpec]:
+        """The player of that name.
+
+        Raises:
+            PluginError: there is none.
+        """
+        return self._named(self.players(), "player", name)
+
     def players_by_preference(self) -> list[Registered[PlayerSpec]]:
         """Players, the preferred one first; whether one can play here is asked of the object (`Player.available`)."""
         return sorted(self.players(), key=lambda item: -item.spec.preference)

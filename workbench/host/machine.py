@@ -145,6 +145,10 @@ def check_disk(folder: Path) -> Iterable[Finding]:
     except OSError as error:
         yield finding("disk", Severity.WARNS, "disk", f"{place}: can't be asked: {error.strerror or error}")
         return
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        what = "can't be written by you; correct its permissions" if place.is_dir() else "is not a folder; move it away"
+        yield finding("disk_write", Severity.BLOCKS, "disk", f"{place}: {what}, or set [paths] runs to another place")
+        return
     text = f"{free / 1e9:.1f} GB free at {place}"
     if free < _VERY_LITTLE_DISK:
         yield finding("disk", Severity.BLOCKS, "disk", f"{text}; checkpoints will not fit, make room", free_bytes=free)

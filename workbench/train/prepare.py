@@ -83,6 +83,7 @@ class Preparation:
             delimiter=workspace.dataset.delimiter,
             quoting=workspace.dataset.quoting,
             multi_speaker=workspace.dataset.multi_speaker,
+            name=workspace.dataset.metadata,
         )
         plan = Plan(dropped=[Dropped(item.line, "", item.message) for item in manifest.problems if item.skipped])
         with CacheWriter(workspace.cache, settings) as writer:
@@ -181,7 +182,10 @@ class Preparation:
             return
         name = self._workspace.dataset.metadata
         first = min(plan.dropped, key=lambda item: item.line, default=None)
-        why = f" The first dropped row is line {first.line} ({first.file}): {first.reason}." if first else ""
+        why = ""
+        if first is not None:
+            file = f" ({first.file})" if first.file else ""
+            why = f" The first dropped row is line {first.line}{file}: {first.reason.rstrip('.')}."
         raise DatasetError(f"{name}: {clips} of {clips + len(plan.dropped)} rows can be trained, at least 2 are wanted."
                            f"{why} See all: workbench health.")  # fmt: skip
 

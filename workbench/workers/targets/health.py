@@ -5,6 +5,7 @@ A worker runs it; it can be called directly as well.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,7 @@ def _manifest(workspace: Workspace) -> Manifest:
             delimiter=workspace.dataset.delimiter,
             quoting=workspace.dataset.quoting,
             multi_speaker=workspace.dataset.multi_speaker,
+            name=workspace.dataset.metadata,
         )
     except ManifestError as error:
         raise DatasetError(str(error)) from None
@@ -88,6 +90,8 @@ def _manifest(workspace: Workspace) -> Manifest:
         raise DatasetError(
             f"{workspace.dataset.audio}: there is no such folder of recordings. Correct [dataset] audio."
         )
+    if not os.access(workspace.audio_folder, os.R_OK | os.X_OK):
+        raise DatasetError(f"{workspace.dataset.audio}: the folder can't be read. Correct its permissions.")
     return manifest
 
 
@@ -96,7 +100,7 @@ def _front_end(workspace: Workspace, host: Host, state: Scan) -> TextFrontEnd | 
     try:
         return TextFrontEnd(workspace, host)
     except PluginError as error:
-        rule, where = "phonemes.none-installed", "[text] phonemizer"
+        rule, where = "phonemes.none-installed", "[text]"
         state.findings.append(Finding(rule=rule, severity=Severity.BLOCKS, subject=where, message=str(error)))
         return None
 

@@ -81,7 +81,9 @@ class OnnxVoice:
             return onnxruntime.InferenceSession(str(self._path), self._options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - onnxruntime has a class for each of its status codes
             said = " ".join(str(error).split())
-            raise CheckpointError(f"{self._path}: can't be loaded as an ONNX voice ({said[:200]})") from None
+            raise CheckpointError(
+                f"{self._path}: can't be loaded as an ONNX voice ({said[:200]}); export it again"
+            ) from None
 
     def speak(self, ids: Sequence[int], scales: Scales, speaker: int | None, seed: int) -> NDArray[np.float32]:
         """See `Voice`."""

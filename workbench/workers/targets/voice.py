@@ -24,7 +24,7 @@ from workbench.host import Host, Registered
 from workbench.workers.targets.sentences import default_sentence
 from workbench.workers.targets.speaking import Voice, load_voice, sentences_of
 from workbench.workers.targets.voice_source import VoiceSource, find_source
-from workbench.workers.targets.wav import write_wav
+from workbench.workers.targets.wav import why_not_replaced, write_wav
 
 Progress = Callable[[float, float, str], None]
 
@@ -70,9 +70,10 @@ def speak(
     Raises:
         CheckpointError: the voice can't be loaded, or speaks no numbers.
         WorkbenchError: the text or the speaker is not for this voice.
-        EnvironmentProblem: the WAV can't be written.
+        EnvironmentProblem: the WAV can't be written, or something else stands in its place.
     """
     report = progress or _no_progress
+    _check_place(out_wav)
     voice = find_source(source, run_folder=run_folder, config=config, workspace=workspace)
     said = default_sentence(voice.language) if text is None else text
     try:
@@ -105,6 +106,19 @@ def speak(
         "sentences": len(sentences),
         "seconds_to_speak": elapsed,
     }
+
+
+def _check_place(out_wav: str) -> None:
+    """
+    Raises:
+        EnvironmentProblem: what stands there is not to be replaced.
+    """
+    try:
+        reason = why_not_replaced(Path(out_wav))
+    except OSError as error:
+        reason = f"can't be written ({error.strerror or error})"
+    if reason:
+        raise EnvironmentProblem(f"{out_wav}: {reason}")
 
 
 class NotNumbersError(Exception):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core_vits.checkpoint import CheckpointFileError, load_checkpoint
 from workbench.api import VoiceIdentity
 from workbench.config import Workspace, load_workspace, workspace_from_dict
 from workbench.errors import CheckpointError, ConfigError
@@ -105,9 +106,13 @@ def _config_of(source: Path, run: Path | None) -> Path:
     for folder in folders:
         if (folder / "config.json").is_file():
             return folder / "config.json"
+    try:
+        load_checkpoint(source)  # that it is no checkpoint at all is the better thing to say
+    except CheckpointFileError as error:
+        raise CheckpointError(str(error)) from None
     raise CheckpointError(
         f"{source}: no config.json of its voice in {folders[0]}"
-        f"{' or the folders above' if run is None else ''}; name the one of the training run"
+        f"{' or the folders above' if run is None else ''}; put the one of its training run beside it"
     )
 
 

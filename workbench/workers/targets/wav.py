@@ -38,6 +38,17 @@ def write_wav(path: Path, samples: bytes, sample_rate: int) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def why_not_replaced(path: Path) -> str:
+    """Empty, or why a WAV must not be written in the place of what is there: a slip must not cost a dataset."""
+    if not path.exists():
+        return ""
+    if not path.is_file():
+        return "is not a file; name a WAV to write"
+    with path.open("rb") as file:
+        begin = file.read(4)
+    return "" if begin in (b"", b"RIFF") else "is there already and is not a WAV; name another file"
+
+
 def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
