@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -148,7 +149,7 @@ def test_from_recordings_to_a_speaking_voice(terminal: Terminal, workspace: Path
 
     # 3 Checkpoints: one appears; it is exported and compared, and both speak.
     terminal.keys("3")
-    terminal.until("10.", 300)
+    terminal.until(lambda text: re.search(r"▸ .* \d+\.\d MB", text) is not None, 300)
     terminal.keys("e")
     terminal.until("exported ru-aelita-tiny.onnx, largest difference", 120)
     assert (workspace / "voices/ru-aelita-tiny.onnx").is_file()
@@ -172,8 +173,8 @@ def test_from_recordings_to_a_speaking_voice(terminal: Terminal, workspace: Path
     assert list_runs(workspace / "runs")[0].state == "stopped"
     terminal.keys("q")
     terminal.until("EXIT-0")
-    terminal.line("stty -a > after.txt; echo compared")
-    terminal.until("compared")
+    terminal.line("stty -a > after.tmp; mv after.tmp after.txt")
+    terminal.until(lambda _: (workspace / "after.txt").exists())
     assert tty_flags(workspace / "after.txt") == tty_flags(workspace / "before.txt")
     assert terminal.tmux("display-message", "-p", "-t", "main", "#{cursor_flag}").strip() == "1"
 
@@ -208,6 +209,19 @@ def test_a_terminal_of_40x12_shows_a_plain_block_and_follows_when_it_grows(termi
     terminal.until("usable 12")
     terminal.keys("q")
     terminal.until("EXIT-0")
+
+
+@pytest.mark.timeout(120)
+def test_missing_metadata_is_one_line_and_nothing_starts(terminal: Terminal, workspace: Path) -> None:
+    (workspace / "metadata.csv").unlink()
+    terminal.line(command(workspace))
+    terminal.until(lambda text: "metadata.csv" in text and "? help" in text)
+    terminal.keys("t")
+    terminal.until(lambda text: text.count("metadata.csv") > 0 and "Traceback" not in text)
+    terminal.keys("Enter")
+    terminal.keys("q")
+    assert "Traceback" not in terminal.until("EXIT-0")
+    assert not list_runs(workspace / "runs")
 
 
 def curve(text: str) -> str:

@@ -27,7 +27,7 @@ from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import AskScreen
 from workbench.tui.screens.pages import Page, help_text
 from workbench.tui.services import Services
-from workbench.tui.threads import ThreadedApp
+from workbench.tui.threads import SCAN_JOB, ThreadedApp
 from workbench.tui.watch import Snapshot, Watcher
 from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, run_state
 from workbench.tui.widgets.panel import Panel
@@ -377,12 +377,13 @@ class WorkbenchApp(ThreadedApp):
         self._tick()
 
     def action_quit_viewer(self) -> None:
-        """Leave; ask first when work in a worker process would be lost."""
-        if not self.jobs:
+        """Leave; ask first when an export or speech under way would be lost. A scan costs nothing to do again."""
+        lost = [job for job in self.jobs if job != SCAN_JOB]
+        if not lost:
             self._leave("leave")
             return
         answers = [("stay", "stay"), ("leave", "leave")]
-        facts = f"{', '.join(self.jobs)}: under way here, would be cancelled. A training goes on."
+        facts = f"{', '.join(lost)}: under way here, would be cancelled. A training goes on."
         self.push_screen(AskScreen("leave?", facts, answers, first="stay"), self._leave)
 
     def _leave(self, answer: str | None) -> None:

@@ -14,6 +14,9 @@ from workbench.tui.alerts import record
 from workbench.tui.messages import Answered, JobEnded, Progressed, Said
 from workbench.tui.services import Progress
 
+SCAN_JOB = "dataset scan"
+"""Label of the job that costs nothing to do again."""
+
 
 class ThreadedApp(App[None]):
     """An app whose event loop never waits for a file, a process or a disk."""

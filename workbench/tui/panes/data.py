@@ -19,6 +19,7 @@ from workbench.tui.messages import JobEnded, Progressed
 from workbench.tui.panes import scan as scans
 from workbench.tui.panes.base import Pane
 from workbench.tui.services import Played, ScanResult
+from workbench.tui.threads import SCAN_JOB
 from workbench.tui.widgets.panel import Panel, entitle
 from workbench.tui.widgets.rows import Column, RowList
 
@@ -223,7 +224,7 @@ class DataPane(Pane):
 
     def _begin(self, job: str, work: Any) -> None:
         self._job, self._started, self._progress = job, self.services.now(), ""
-        self.workbench.start_job(self, job, "dataset scan" if job == "scan" else "playing", work)
+        self.workbench.start_job(self, job, SCAN_JOB if job == "scan" else "playing", work)
         self._show_facts()
 
     @on(Progressed)
