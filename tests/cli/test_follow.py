@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 
 from workbench.cli.follow import _Told
 from workbench.cli.output import Console
-from workbench.jobs.rundir import write_status
-from workbench.jobs.runs import RunView, read_run
+from workbench.jobs.runs import RunStatus, RunView
 
 
-def running(folder: Path, **values: object) -> RunView:
-    write_status(folder, state="running", **values)
-    return replace(read_run(folder), state="running", live=True, message=str(values.get("message", "")))
+def running(folder: Path, epoch: int, message: str = "", pid: int = 1) -> RunView:
+    status = RunStatus(phase="train", state="running", epoch=epoch, epochs=3, message=message, pid=pid)
+    return RunView(id=folder.name, folder=folder, status=status, live=True, state="running", message=message)
 
 
 def test_a_problem_of_a_run_that_goes_on_is_told_once_when_it_comes(tmp_path: Path) -> None:
     out = io.StringIO()
     told = _Told(Console(as_json=False, out=out), records=False)
-    told.look(running(tmp_path, phase="train", epoch=0, epochs=3))
+    told.look(running(tmp_path, 0))
     for epoch in (1, 2):
-        told.look(running(tmp_path, phase="train", epoch=epoch, epochs=3, message="the disk is full"))
+        told.look(running(tmp_path, epoch, "the disk is full"))
     assert out.getvalue().splitlines() == [
         "train  epoch 1/3",
         "train  epoch 2/3",
@@ -34,7 +32,7 @@ def test_a_problem_of_a_run_that_goes_on_is_told_once_when_it_comes(tmp_path: Pa
 def test_a_line_that_says_nothing_new_is_not_printed_again(tmp_path: Path) -> None:
     out = io.StringIO()
     told = _Told(Console(as_json=False, out=out), records=False)
-    told.look(running(tmp_path, phase="train", epoch=0, epochs=3))
+    told.look(running(tmp_path, 0))
     told._printed = 0.0
-    told.look(running(tmp_path, phase="train", epoch=0, epochs=3, pid=7))
+    told.look(running(tmp_path, 0, pid=7))
     assert out.getvalue().splitlines() == ["train  epoch 1/3"]
