@@ -32,6 +32,7 @@ def test_the_version_is_the_packages(workbench: Command) -> None:
     ("arguments", "message"),
     [
         (["helth"], "there is no verb 'helth'; did you mean 'health'?"),
+        (["help"], "there is no verb 'help'; see `workbench --help`"),
         (["frobnicate"], "there is no verb 'frobnicate'; see `workbench --help`"),
         (["plugins", "--jsn"], "unknown option '--jsn'; did you mean '--json'?"),
         (["runs", "a", "b"], "unknown argument 'b'; see `workbench --help`"),

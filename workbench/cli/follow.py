@@ -117,7 +117,8 @@ class _Told:
             self._console.note(said)
             self._said = said
         if run.live and status.phase != "prepare" and run.message and run.message != self._problem:
-            # It goes on in spite of this (what goes wrong in preparing ends the run); waiting for the end would cost the user the time to mend it.
+            # It goes on in spite of this, and waiting for the end would cost the user the time to mend it. What goes
+            # wrong in preparing ends the run at once.
             self._console.note(f"note: {run.message}")
         self._problem = run.message
         for name in new:

@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         verb = _INVALID_VERB.search(message)
         unknown = _UNRECOGNIZED.search(message)
         if verb:
-            hint = did_you_mean(verb[1], VERBS)
+            hint = did_you_mean(verb[1], VERBS) if verb[1] != "help" else ""
             message = f"there is no verb '{verb[1]}'{hint or '; see `workbench --help`'}"
         elif unknown:
             first = unknown[1].split()[0]
