@@ -71,6 +71,8 @@ def _from_shapes(shapes: Mapping[str, tuple[int, ...]], known: ModelConfig) -> M
         "kernel_size": feed_forward[2],
         "n_heads": hidden // head_width,
         "n_layers": _count(shapes, "model_g.enc_p.encoder.attn_layers"),
+        "posterior_layers": _count(shapes, "model_g.enc_q.enc.in_layers"),
+        "flow_layers": _count(shapes, "model_g.flow.flows.0.enc.in_layers"),
         "use_sdp": "model_g.dp.flows.0.m" in shapes,
         "use_spectral_norm": "model_d.discriminators.0.convs.0.weight_orig" in shapes,
         "use_mrd": any(key.startswith("model_mrd.") for key in shapes),
@@ -127,7 +129,7 @@ def _count(shapes: Mapping[str, tuple[int, ...]], prefix: str) -> int:
     """How many numbered modules a list has.
 
     Raises:
-        KeyError: none.
+        KeyError: it has none.
     """
     number = re.compile(re.escape(prefix) + r"\.(\d+)\.")
     indices = [int(match.group(1)) for key in shapes if (match := number.match(key))]

@@ -134,6 +134,11 @@ class ModelConfig:
     """Decoder width before the first stage; each stage halves it."""
     upsample_kernel_sizes: tuple[int, ...] = (16, 16, 8)
 
+    posterior_layers: int = 16
+    """Layers of the posterior encoder's gated stack; 16 in Piper, whose hyperparameters know no other number."""
+    flow_layers: int = 4
+    """Layers of each coupling's gated stack in the flow; 4 in Piper, as above."""
+
     use_sdp: bool = True
     """Stochastic duration predictor; False = the plain convolutional one."""
     use_spectral_norm: bool = False
@@ -155,7 +160,7 @@ class ModelConfig:
     def _check_widths(self) -> None:
         _require_positive(
             self, "num_symbols", "num_speakers", "hidden_channels", "filter_channels", "n_heads",
-            "n_layers", "kernel_size", "inter_channels",
+            "n_layers", "kernel_size", "inter_channels", "posterior_layers", "flow_layers",
         )  # fmt: skip
         if self.gin_channels < 0:
             raise ConfigError(f"gin_channels is {self.gin_channels}. Set 0 for a single speaker.")
@@ -257,6 +262,8 @@ PRESETS: Mapping[str, ModelConfig] = MappingProxyType(
             resblock_kernel_sizes=(3,),
             resblock_dilation_sizes=((1, 3),),
             upsample_initial_channel=64,
+            posterior_layers=4,
+            flow_layers=2,
             segment_size=4096,
             discriminator_width_divisor=16,
         ),

@@ -15,7 +15,6 @@ from core_vits.config import ModelConfig
 from core_vits.layers.attention import Transformer
 from core_vits.layers.wavenet import GatedStack
 
-POSTERIOR_LAYERS = 16
 POSTERIOR_KERNEL = 5
 
 
@@ -52,7 +51,7 @@ class PosteriorEncoder(nn.Module):
         super().__init__()
         hidden = config.hidden_channels
         self.pre = nn.Conv1d(config.audio.spectrogram_bins, hidden, 1)
-        self.enc = GatedStack(hidden, POSTERIOR_KERNEL, POSTERIOR_LAYERS, config.gin_channels)
+        self.enc = GatedStack(hidden, POSTERIOR_KERNEL, config.posterior_layers, config.gin_channels)
         self.proj = nn.Conv1d(hidden, 2 * config.inter_channels, 1)
 
     def forward(

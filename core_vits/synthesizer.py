@@ -88,7 +88,7 @@ class Synthesizer(nn.Module):
         self.enc_p = TextEncoder(config)
         self.dec = Decoder(config)
         self.enc_q = PosteriorEncoder(config)
-        self.flow = CouplingFlow(latent, hidden, speaker)
+        self.flow = CouplingFlow(latent, hidden, config.flow_layers, speaker)
         predictor = StochasticDurationPredictor if config.use_sdp else DurationPredictor
         self.dp = predictor(hidden, speaker)
         if config.num_speakers > 1:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from core_vits.layers.wavenet import GatedStack
 
 COUPLINGS = 4
-COUPLING_LAYERS = 4
 COUPLING_KERNEL = 5
 
 
@@ -26,11 +25,11 @@ def zero_convolution(in_channels: int, out_channels: int) -> nn.Conv1d:
 class MeanCoupling(nn.Module):
     """Shift the second half of the channels by what the first half predicts; volume preserving."""
 
-    def __init__(self, latent: int, hidden: int, speaker_channels: int) -> None:
+    def __init__(self, latent: int, hidden: int, layers: int, speaker_channels: int) -> None:
         super().__init__()
         half = latent // 2
         self.pre = nn.Conv1d(half, hidden, 1)
-        self.enc = GatedStack(hidden, COUPLING_KERNEL, COUPLING_LAYERS, speaker_channels)
+        self.enc = GatedStack(hidden, COUPLING_KERNEL, layers, speaker_channels)
         self.post = zero_convolution(hidden, half)
 
     def forward(self, x_BDF: Tensor, mask_B1F: Tensor, speaker_BG1: Tensor | None, *, reverse: bool) -> Tensor:
@@ -52,11 +51,11 @@ class ChannelFlip(nn.Module):
 class CouplingFlow(nn.Module):
     """Couplings with channel flips after each; `flows` alternates them because the checkpoint counts both."""
 
-    def __init__(self, latent: int, hidden: int, speaker_channels: int) -> None:
+    def __init__(self, latent: int, hidden: int, layers: int, speaker_channels: int) -> None:
         super().__init__()
         self.flows = nn.ModuleList()
         for _ in range(COUPLINGS):
-            self.flows.append(MeanCoupling(latent, hidden, speaker_channels))
+            self.flows.append(MeanCoupling(latent, hidden, layers, speaker_channels))
             self.flows.append(ChannelFlip())
 
     def forward(self, x_BDF: Tensor, mask_B1F: Tensor, speaker_BG1: Tensor | None, *, reverse: bool = False) -> Tensor:

@@ -132,7 +132,7 @@ def test_depthwise_stack_equals_its_convolutions() -> None:
 
 def test_flow_backwards_undoes_the_flow() -> None:
     torch.manual_seed(3)
-    flow = CouplingFlow(6, 8, 4)
+    flow = CouplingFlow(6, 8, 2, 4)
     for parameter in flow.parameters():
         nn.init.normal_(parameter, 0.0, 0.2)
     mask = length_mask(torch.tensor([9, 5]), 9, torch.float32)
