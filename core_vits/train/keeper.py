@@ -34,7 +34,7 @@ class CheckpointKeeper:
         self.folder = folder
         self._keep_best = keep_best
         self._keep_last = max(1, keep_last)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # not its parent: a run that was removed is not made again
         sweep_temporaries(folder)
         self._adopt()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,3 +232,15 @@ def test_the_last_line_of_a_log_is_found_behind_any_bytes(tmp_path: Path) -> Non
     assert last_line(log) == ""
     log.write_bytes(b"\xff\n" * 20_000 + b"the \x1b[31mend\x1b[0m \n\n  \n")
     assert last_line(log) == "the [31mend [0m"
+
+
+@pytest.mark.parametrize("signalled", [False, True])
+def test_a_run_that_is_removed_ends_and_is_not_made_again(make_run: Callable[..., Path], signalled: bool) -> None:
+    run = make_run(train="(run / 'up').touch(); time.sleep(60)", next="(run / 'next').mkdir(parents=True)")
+    with supervise(run) as process:
+        await_file(run / "up")
+        shutil.rmtree(run)
+        if signalled:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 2
+    assert not run.exists()

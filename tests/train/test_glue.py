@@ -103,6 +103,7 @@ def test_every_training_setting_reaches_the_trainer() -> None:
 def test_signals_are_requests_to_stop(tmp_path: Path) -> None:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
+    write_json(tmp_path / "run.json", {"format": 1})
     try:
         stop = listen(tmp_path)
         signal.raise_signal(signal.SIGHUP)
@@ -110,6 +111,9 @@ def test_signals_are_requests_to_stop(tmp_path: Path) -> None:
         signal.raise_signal(signal.SIGTERM)
         assert stop()
         assert not stop_requested(tmp_path)
+        (tmp_path / "run.json").unlink()
+        with pytest.raises(RunError, match="directory was removed"):
+            stop()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

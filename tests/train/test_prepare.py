@@ -63,6 +63,7 @@ class Project:
         for name, table in tables.items():
             settings[name] = {**settings.get(name, {}), **table}
         (run / "run.toml").write_text(tomli_w.dumps(settings), "utf-8")
+        (run / "run.json").write_text("{}", "utf-8")
         return run
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import wave
 from io import BytesIO
@@ -38,7 +39,10 @@ def step(number: int, **metrics: float) -> tuple[Progress, StepRecord]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return tmp_path
+    folder = tmp_path / "r"
+    folder.mkdir()
+    (folder / "run.json").write_text("{}")
+    return folder
 
 
 @pytest.fixture
@@ -231,3 +235,12 @@ def test_a_callback_hears_only_the_events_that_it_has_methods_for() -> None:
     guarded.on_run_end(progress(1), "completed")
     guarded.on_epoch_end(progress(1))
     assert notes == []
+
+
+def test_a_run_that_was_removed_is_not_made_again_by_its_reports(run: Path, recorder: Recorder) -> None:
+    recorder.on_step_end(*step(1, **METRICS))
+    shutil.rmtree(run)
+    recorder.on_step_end(*step(2, **METRICS))
+    module.Curves(run / "metrics", 0, lambda _: None).scalars({"a": 1.0}, 1)
+    recorder.on_exception(progress(2), RuntimeError())
+    assert not run.exists()

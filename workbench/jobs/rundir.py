@@ -190,6 +190,22 @@ def append_event(run: Path, kind: str, **fields: Any) -> bool:
     return True
 
 
+def is_gone(run: Path) -> bool:
+    """Whether somebody removed the run: its directory, or what says that it is one. It must not be made again."""
+    try:
+        (run / IDENTITY).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # a disk that does not answer now is not a decision to remove anything
+    return False
+
+
+def gone_message(run: Path) -> str:
+    """The line for a run that was removed under its processes."""
+    return f"{run.name}: the run's directory was removed, so nothing can be saved; the run ends. Start a new run"
+
+
 def stop_requested(run: Path) -> bool:
     """Whether somebody asked the run to stop."""
     return (run / STOP).exists()

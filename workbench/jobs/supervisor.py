@@ -35,6 +35,8 @@ from workbench.jobs.rundir import (
     append_event,
     ask_to_stop,
     clear_stop,
+    gone_message,
+    is_gone,
     one_line,
     read_json,
     read_lines,
@@ -91,18 +93,27 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001  # whatever it is, the run must not look as if it went on
             message = f"the supervisor failed: {type(error).__name__}: {error}"
         finally:
-            clear_stop(self._run)
-            write_status(
-                self._run, phase="done", state=state, message=message, exit_code=code, progress=None, eta_seconds=None
-            )
-            append_event(self._run, "finished", state=state, message=one_line(message), exit_code=code)
+            gone = is_gone(self._run)
+            if not gone:
+                self._write_end(state, message, code)
             lock.release()
+        if gone:
+            sys.stderr.write(f"{gone_message(self._run)}\n")
+            return 2
         self._events.finished(state)
         return code
 
+    def _write_end(self, state: str, message: str, code: int) -> None:
+        clear_stop(self._run)
+        write_status(
+            self._run, phase="done", state=state, message=message, exit_code=code, progress=None, eta_seconds=None
+        )
+        append_event(self._run, "finished", state=state, message=one_line(message), exit_code=code)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """The first signal asks the step to stop as a stop request does; the second one tells it so itself."""
-        ask_to_stop(self._run)
+        if not is_gone(self._run):
+            ask_to_stop(self._run)
         if self._terminated_at is not None and self._child is not None:
             self._tell_child(signal.SIGTERM)
         self._terminated_at = self._terminated_at or time.monotonic()
@@ -111,11 +122,15 @@ class Supervisor:
         """Execute the steps; returns state, message and exit code of the run."""
         steps: list[Mapping[str, Any]] = read_json(self._run / LAUNCH)["steps"]
         for index, step in enumerate(steps):
+            if is_gone(self._run):
+                break
             if stop_requested(self._run):
                 return "stopped", "", 0
             name = str(step["name"])
             write_status(self._run, phase=name, message="", outcome="")
             code = self._execute(name, step)
+            if is_gone(self._run):
+                break
             status = read_status(self._run)
             self._events.look()
             if code != 0:
@@ -157,6 +172,7 @@ class Supervisor:
         return self._wait(self._child)
 
     def _wait(self, child: subprocess.Popen[bytes]) -> int:
+        told = False
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 code = child.wait(LOOK_SECONDS)
@@ -166,6 +182,9 @@ class Supervisor:
                 return code
             self._stop_seen = self._stop_seen or stop_requested(self._run)
             self._events.look()
+            if not told and is_gone(self._run):
+                self._tell_child(signal.SIGTERM)  # our own steps notice by themselves, a launcher's program may not
+                told = True
             if self._terminated_at is not None and time.monotonic() - self._terminated_at > GRACE_SECONDS:
                 self._tell_child(signal.SIGTERM)
                 self._terminated_at = time.monotonic()

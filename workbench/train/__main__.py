@@ -14,22 +14,38 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
-from workbench.jobs.rundir import IDENTITY, append_event, one_line, stop_requested, write_status
+from workbench.errors import RunError, WorkbenchError
+from workbench.jobs.rundir import (
+    IDENTITY,
+    append_event,
+    gone_message,
+    is_gone,
+    one_line,
+    stop_requested,
+    write_status,
+)
 
 
 def listen(run: Path) -> Callable[[], bool]:
-    """Take signals as requests to stop, and return the question whether one came, or a stop request did."""
+    """Take signals as requests to stop, and return the question whether one came, or a stop request did.
+
+    The question raises RunError when the run was removed: there is no place left for a last checkpoint.
+    """
     asked = False
 
     def hear(*_: object) -> None:
         nonlocal asked
         asked = True
 
+    def must_stop() -> bool:
+        if is_gone(run):
+            raise RunError(gone_message(run))
+        return asked or stop_requested(run)
+
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
-    return lambda: asked or stop_requested(run)
+    return must_stop
 
 
 def train(run: Path, stop: Callable[[], bool]) -> str:
@@ -94,12 +110,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         outcome = train(run, stop)
     except Exception as error:  # noqa: BLE001  # this is where every error gets its line
-        message, code = explain(error)
+        # Whatever failed because the run was removed, this is why. No report: it would make the directory again.
+        gone = is_gone(run)
+        message, code = (gone_message(run), 2) if gone else explain(error)
         if code == 1:
             traceback.print_exception(error)
         sys.stderr.write(f"{message}\n")
-        write_status(run, message=message)
-        append_event(run, "error", message=message)
+        if not gone:
+            write_status(run, message=message)
+            append_event(run, "error", message=message)
         return code
     write_status(run, outcome=outcome)
     return 0

@@ -236,10 +236,13 @@ class Preparation:
 
         Raises:
             Stopped: there is one.
+            RunError: the run was removed.
         """
         now = time.monotonic()
         if now - self._stop_looked >= 0.5:
             self._stop_looked = now
+            if rundir.is_gone(self._run):
+                raise RunError(rundir.gone_message(self._run))
             if rundir.stop_requested(self._run):
                 raise Stopped
         eta = (now - begun) / done * (total - done) if begun is not None and done else None
@@ -306,8 +309,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (WorkbenchError, ManifestError, CacheError, AudioError) as error:
         message = rundir.one_line(str(error))
         print(message, file=sys.stderr, flush=True)
-        rundir.append_event(run, "error", message=message)
-        rundir.write_status(run, phase="prepare", message=message)
+        if not rundir.is_gone(run):
+            rundir.append_event(run, "error", message=message)
+            rundir.write_status(run, phase="prepare", message=message)
         return USER_ERROR
     return 0
 

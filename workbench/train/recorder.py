@@ -16,7 +16,7 @@ import numpy as np
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from core_vits.train.callbacks import Callback, Progress, Sample, SavedCheckpoint, StepRecord, ValidationRecord
-from workbench.jobs.rundir import METRICS, StatusWriter, append_event, one_line
+from workbench.jobs.rundir import METRICS, StatusWriter, append_event, is_gone, one_line
 
 RECENT_STEPS = 50
 """Steps that the shown speed is a mean of."""
@@ -66,7 +66,8 @@ class Curves:
         self._writer = None
 
     def _write(self, action: Callable[[SummaryWriter], object], *, flush: bool = True) -> None:
-        if time.monotonic() < self._closed_until:
+        # The writer would make its folder, and with it a run that somebody removed.
+        if time.monotonic() < self._closed_until or not self._folder.parent.is_dir():
             return
         try:
             if self._writer is None:
@@ -154,6 +155,8 @@ class Recorder(Callback):
         self._show(progress, "train", now=True)
 
     def on_exception(self, progress: Progress, error: BaseException) -> None:
+        if is_gone(self._run):
+            return
         self._curves.close()
         self._show(progress, "train", now=True)
 
