@@ -45,10 +45,10 @@ def training(recorded: Recorded) -> Iterator[Recorded]:
         add_checkpoint(folder, epoch, step, val_mel=val_mel, seconds_ago=4000 - 10 * step)
     onnx = recorded.root / "voices" / "ru-aelita-tiny.onnx"
     recorded.voices = [VoiceFile(onnx=onnx, bytes=6_300_000, time=NOW - 300, has_config=True)]
-    lock = FileLock(folder / "run.lock")
-    lock.acquire()
+    recorded.lock = FileLock(folder / "run.lock")
+    recorded.lock.acquire()
     yield recorded
-    lock.release()
+    recorded.lock.release()
 
 
 def scan_of(rows: int) -> ScanResult:

@@ -81,6 +81,8 @@ class Recorded:
         self.play_result = Played(played=True, message="played 1.9 s by sounddevice on 'default'")
         self.voices: list[VoiceFile] = []
         self.exports: dict[Path, Exported] = {}
+        self.lock = FileLock(root / "run.lock")
+        """The lock of the run that is made to look alive."""
         self.gate: threading.Event | None = None
         """When set, worker calls wait for it, or for `cancel`."""
         self.cancelled = threading.Event()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from tail.event_files import EventWriter, event_name
 from tui.conftest import scan_of
 from tui.recorded import NOW, Recorded, add_checkpoint, make_run, screen_text, until, write_curves
 
 from workbench.errors import DatasetError
-from workbench.jobs.rundir import FileLock, stop_requested, write_status
+from workbench.jobs.rundir import stop_requested, write_status
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.services import Exported, Played, VoiceFile
 from workbench.tui.widgets.rows import RowList
@@ -198,18 +197,10 @@ async def test_a_run_that_fails_says_why_once(training: Recorded) -> None:
         write_status(folder, losses={"mel": float("nan")})
         await until(pilot, lambda: "mel: not a number at batch 400" in screen_text(app))
         write_status(folder, state="failed", phase="done", message="the disk is full")
-        lock = training_lock(folder)
-        lock.release()
+        training.lock.release()
         await until(pilot, lambda: "failed: the disk is full  o shows its log" in screen_text(app))
         await pilot.press("o")
         await until(pilot, lambda: "epoch 3 begins" in screen_text(app))
-
-
-def training_lock(folder: Path) -> FileLock:
-    """The lock that the fixture took, found by its file."""
-    import gc
-
-    return next(item for item in gc.get_objects() if isinstance(item, FileLock) and item.path.parent == folder)
 
 
 async def test_e_exports_and_shows_the_largest_difference(training: Recorded) -> None:
@@ -321,17 +312,31 @@ async def test_quitting_says_nothing_to_the_run(training: Recorded) -> None:
     assert app.return_code == 0
 
 
-async def test_leaving_in_the_middle_of_a_scan_cancels_it_and_ends_cleanly(recorded: Recorded) -> None:
+async def test_leaving_in_the_middle_of_a_scan_asks_nothing_and_ends_cleanly(recorded: Recorded) -> None:
     recorded.gate = threading.Event()
     app = WorkbenchApp(recorded)
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: "12 of 48" in screen_text(app))
         await pilot.press("q")
-        await until(pilot, lambda: "dataset scan: under way here" in screen_text(app))
-        await pilot.press("l")
         await pilot.pause(0.3)
     assert not app.is_running
     assert app.return_code == 0
+
+
+async def test_leaving_in_the_middle_of_an_export_asks_first(training: Recorded) -> None:
+    app = WorkbenchApp(training)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "[3 Checkpoints]" in screen_text(app) and "120" in screen_text(app))
+        training.gate = threading.Event()
+        await pilot.press("e")
+        await until(pilot, lambda: any("export" in job for job in app.jobs))
+        await pilot.press("q")
+        await until(pilot, lambda: "leave?" in screen_text(app))
+        assert app.is_running
+        await pilot.press("l")
+        await pilot.pause(0.3)
+    assert not app.is_running
 
 
 async def test_an_error_while_the_app_closes_goes_to_the_log_and_not_to_the_terminal(training: Recorded) -> None:
