@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import random
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -181,9 +182,14 @@ class TestLoading:
                 return eval, (f"open({str(canary)!r}, 'w')",)
 
         torch.save({"state_dict": Evil()}, tmp_path / "a.ckpt", pickle_protocol=2)
-        (tmp_path / "b.ckpt").write_bytes(pickle.dumps(Evil()))
-        message_of(tmp_path / "a.ckpt")
-        message_of(tmp_path / "b.ckpt")
+        (tmp_path / "b.ckpt").write_bytes(pickle.dumps(Evil(), protocol=2))
+        (tmp_path / "d.ckpt").write_bytes(pickle.dumps(Evil()))
+        torch.save({"state_dict": Evil()}, tmp_path / "c.ckpt", _use_new_zipfile_serialization=False)
+        for name in ("a.ckpt", "b.ckpt", "c.ckpt"):
+            text = message_of(tmp_path / name)
+            assert "refused: the file wants to import" in text
+            assert "eval" in text
+        assert "not a checkpoint" in message_of(tmp_path / "d.ckpt")
         assert not canary.exists()
 
     def test_paths_in_a_checkpoint_of_the_first_piper_become_text(self, tmp_path: Path) -> None:
@@ -192,6 +198,14 @@ class TestLoading:
         dataset = load_checkpoint(tmp_path / "a.ckpt")["hyper_parameters"]["dataset"]
         assert type(dataset[0]) is str
         assert dataset[0].endswith("data/voice/dataset.jsonl")
+
+    def test_one_flipped_byte_in_the_weights_is_noticed(self, tmp_path: Path) -> None:
+        save_atomic(tmp_path / "a.ckpt", payload())
+        whole = bytearray((tmp_path / "a.ckpt").read_bytes())
+        whole[len(whole) // 2] ^= 1
+        (tmp_path / "a.ckpt").write_bytes(whole)
+        text = message_of(tmp_path / "a.ckpt")
+        assert re.search(r"the file is damaged \(the checksum of '.*data/0' is wrong\)", text)
 
     def test_thousands_of_damaged_files_never_raise_anything_else(self, tmp_path: Path) -> None:
         buffer = io.BytesIO()
