@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sys
+import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +17,20 @@ from typing import Any
 import pytest
 
 from workbench.api import LaunchJob, LaunchPlan, RunFacts
-from workbench.config import Workspace, load_workspace
-from workbench.errors import ConfigError, DatasetError, EnvironmentProblem, RunActiveError, RunError
+from workbench.config import Workspace, load_workspace, with_overrides
+from workbench.errors import (
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    EnvironmentProblem,
+    PluginError,
+    RunActiveError,
+    RunError,
+)
 from workbench.jobs import start
-from workbench.jobs.rundir import FileLock, ask_to_stop, read_json, read_lines, write_json, write_status
-from workbench.jobs.runs import read_run
+from workbench.jobs.checks import check_not_done
+from workbench.jobs.rundir import FileLock, ask_to_stop, is_held, read_json, read_lines, write_json, write_status
+from workbench.jobs.runs import list_runs, read_run
 from workbench.jobs.start import request_stop, resume_run, run_workspace, start_run, wait
 
 TRAIN = """
@@ -59,8 +72,16 @@ class SmallHost:
         return name
 
     def create(self, registered: str) -> SmallLauncher:
-        assert registered == "local"
+        if registered != "local":
+            raise PluginError(f"there is no launcher '{registered}'")
         return self.small
+
+    def phonemizer_for(self, language: str, name: str) -> None:
+        if language != "ru":
+            raise PluginError(f"no phonemizer for the language '{language}'")
+
+    def normalizer(self, name: str) -> None:
+        raise PluginError(f"there is no normalizer '{name}'")
 
     def emit_run_created(self, run: RunFacts) -> None:
         self.created.append(run)
@@ -76,7 +97,9 @@ def host() -> Any:
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     (tmp_path / "wavs").mkdir()
-    (tmp_path / "metadata.csv").write_text("a|b\n")
+    (tmp_path / "metadata.csv").write_text("a|b\nc|d\n")
+    for name in ("a.wav", "c.wav"):
+        (tmp_path / "wavs" / name).touch()
     (tmp_path / "workbench.toml").write_text(
         '[voice]\nname = "anna"\nlanguage = "ru"\nquality = "tiny"\n[training]\nepochs = 2\n'
     )
@@ -117,9 +140,12 @@ def test_a_started_run_is_live_and_describes_itself(workspace: Workspace, host: 
 
 def test_a_second_run_is_refused_while_one_is_active_and_allowed_after(workspace: Workspace, host: Any) -> None:
     first = start_run(workspace, host)
-    with pytest.raises(RunActiveError, match=f"{first.id} is training.*workbench stop {first.id}"):
+    with pytest.raises(RunActiveError, match=f"{first.id} is starting.*workbench stop {first.id}"):
         start_run(workspace, host)
-    with pytest.raises(RunActiveError):
+    while not (first.folder / "trained").exists():
+        time.sleep(0.02)
+    write_status(first.folder, phase="train", epoch=0, epochs=2)
+    with pytest.raises(RunActiveError, match=r"is training in this workspace \(epoch 1 of 2\)"):
         resume_run(first.folder, host)
     request_stop(first.folder)
     wait(first.folder, 20)
@@ -146,7 +172,15 @@ def test_a_refused_run_leaves_no_directory(workspace: Workspace, host: Any) -> N
     host.refusal, host.small.reason = None, "devices is 2"
     with pytest.raises(RunError, match="devices is 2"):
         start_run(workspace, host)
-    assert [path for path in workspace.runs.iterdir() if path.is_dir()] == []
+    host.small.reason = ""
+    with pytest.raises(PluginError, match="launcher 'nowhere'"):
+        start_run(workspace, host, overrides={"training.launcher": "nowhere"})
+    assert not workspace.runs.exists()
+    workspace.runs.mkdir()
+    (workspace.runs / "notes").touch()
+    with pytest.raises(PluginError):
+        start_run(workspace, host, overrides={"training.launcher": "nowhere"})
+    assert [path.name for path in workspace.runs.iterdir()] == ["notes"]
 
 
 def test_a_supervisor_that_can_not_start_is_reported_with_its_last_line(
@@ -160,9 +194,87 @@ def test_a_supervisor_that_can_not_start_is_reported_with_its_last_line(
 @pytest.mark.parametrize("missing", ["metadata.csv", "wavs"])
 def test_a_data_set_that_is_not_there_is_named(workspace: Workspace, host: Any, missing: str) -> None:
     path = workspace.root / missing
-    path.rmdir() if path.is_dir() else path.unlink()
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(DatasetError, match=missing):
         start_run(workspace, host)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (b"", "empty"),
+        ("a|\u043f\u0440\u0438\u0432\u0435\u0442\nc|d\n".encode("utf-16"), "metadata.csv: "),
+        (b"a\nc\n", r"metadata.csv: 0 of 2 rows can be trained.*line 1"),
+        (b"x|b\ny|d\n", r"0 of 2 rows.*line 1 \(x\): there is no such recording in wavs"),
+    ],
+)
+def test_a_table_that_can_not_be_trained_makes_no_run(workspace: Workspace, host: Any, table: bytes, said: str) -> None:
+    workspace.metadata.write_bytes(table)
+    with pytest.raises(DatasetError, match=said) as caught:
+        start_run(workspace, host)
+    assert "\n" not in str(caught.value)
+    assert not workspace.runs.exists()
+
+
+def test_a_missing_phonemizer_or_normalizer_makes_no_run(workspace: Workspace, host: Any) -> None:
+    for overrides in ({"voice.language": "xx"}, {"text.normalizers": ["none"]}):
+        with pytest.raises(PluginError):
+            start_run(workspace, host, overrides=overrides)
+    assert not workspace.runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "empty"), (b"hello", "not a checkpoint"), (b"PK\x03\x04 and no more", "cut off")]
+)
+def test_a_file_that_is_no_checkpoint_makes_no_run(workspace: Workspace, host: Any, content: bytes, said: str) -> None:
+    (workspace.root / "a.ckpt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=said):
+        start_run(workspace, host, resume=workspace.root / "a.ckpt")
+    with zipfile.ZipFile(workspace.root / "a.ckpt", "w") as archive:
+        archive.writestr("word/document.xml", b"")
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        start_run(workspace, host, resume=workspace.root / "a.ckpt")
+    assert not workspace.runs.exists()
+
+
+def test_runs_that_is_a_file_is_one_line_and_stays(workspace: Workspace, host: Any) -> None:
+    workspace.runs.write_text("mine")
+    with pytest.raises(RunError, match="runs: a file stands where the folder"):
+        start_run(workspace, host)
+    with pytest.raises(RunError, match="runs: a file stands where the folder"):
+        list_runs(workspace.runs)
+    assert workspace.runs.read_text() == "mine"
+
+
+@pytest.mark.parametrize("refused", ["mkdir", "open"])
+def test_a_read_only_place_is_one_line(
+    workspace: Workspace, host: Any, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    def refuse(*_: object, **__: object) -> Any:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    target, name = (Path, "mkdir") if refused == "mkdir" else (FileLock, "acquire")
+    monkeypatch.setattr(target, name, refuse)
+    with pytest.raises(EnvironmentProblem, match=r"^runs: the run can't be written here \(Read-only file system\)"):
+        start_run(workspace, host)
+
+
+def test_a_lock_that_was_removed_is_not_taken_for_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    first, second = FileLock(path), FileLock(path)
+    first.acquire()
+
+    def remove() -> None:
+        time.sleep(0.2)
+        path.unlink()
+        first.release()
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    second.acquire(seconds=10)
+    remover.join()
+    assert is_held(path)
+    second.release()
 
 
 def test_a_disk_without_room_for_two_checkpoints_is_refused(
@@ -179,9 +291,10 @@ def test_a_wrong_override_is_refused(workspace: Workspace, host: Any) -> None:
 
 
 def test_a_checkpoint_to_go_on_from_must_exist_and_is_written_down(workspace: Workspace, host: Any) -> None:
-    with pytest.raises(RunError, match="no such checkpoint"):
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
         start_run(workspace, host, resume=workspace.root / "none.ckpt")
-    (workspace.root / "a.ckpt").touch()
+    with zipfile.ZipFile(workspace.root / "a.ckpt", "w") as archive:
+        archive.writestr("a/data.pkl", b"")
     run = start_run(workspace, host, resume=workspace.root / "a.ckpt")
     assert run.identity["resumed_from"] == str(workspace.root / "a.ckpt")
 
@@ -206,8 +319,11 @@ def test_a_completed_run_is_not_resumed_unless_there_is_more_to_train(workspace:
     run = start_run(workspace, host)
     (run.folder / "go-on").touch()
     assert wait(run.folder, 20).state == "completed"
-    with pytest.raises(RunError, match=r"completed: 2 epochs, 8 batches.*Raise epochs"):
+    with pytest.raises(RunError, match=rf"2 epochs, 8 batches .*train --resume {run.id} --epochs 4$"):
         resume_run(run.folder, host)
+    by_steps = with_overrides(workspace, {"training.epochs": 9, "training.max_steps": 8})
+    with pytest.raises(RunError, match=rf"max_steps is 8, 8 batches .*--resume {run.id} --max-steps 16$"):
+        check_not_done(read_run(run.folder), by_steps)
     settings = run.folder / "run.toml"
     settings.write_text(settings.read_text().replace("epochs = 2\n", "epochs = 4\n", 1))
     assert resume_run(run.folder, host).live

@@ -264,7 +264,10 @@ class FileLock:
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                if self._is_there(handle):
+                    break
+                os.close(handle)  # its last holder removed the file: who comes next would lock another one
+                handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     os.close(handle)
@@ -275,6 +278,13 @@ class FileLock:
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         self._handle = handle
+
+    def _is_there(self, handle: int) -> bool:
+        """Whether the file that we have open is the one that others will find."""
+        try:
+            return os.path.samestat(os.fstat(handle), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def fileno(self) -> int:
         """The descriptor, to be inherited by a child that must go on holding the lock."""

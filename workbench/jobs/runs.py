@@ -1,7 +1,7 @@
 """Training runs as a viewer sees them: read from their directories, never from the processes.
 
-Reading never fails. A run directory may be half written, damaged, or of a program that is newer than this one; then the
-view says so in its state and message.
+Reading a run never fails. A run directory may be half written, damaged, or of a program that is newer than this one;
+then the view says so in its state and message.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import RunError
 from workbench.jobs.rundir import (
     CHECKPOINT_INDEX,
     CHECKPOINTS,
@@ -131,11 +132,24 @@ class RunView:
 
 
 def list_runs(runs_folder: Path) -> list[RunView]:
-    """All runs of a folder, newest first; empty when there is no such folder."""
+    """All runs of a folder, newest first; empty when there is no such folder.
+
+    Raises:
+        RunError: it is no folder, or can't be read.
+    """
     try:
         folders = [entry for entry in runs_folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    except OSError:
+    except FileNotFoundError:
         return []
+    except NotADirectoryError:
+        raise RunError(
+            f"{runs_folder}: a file stands where the folder of the runs is wanted. Move it away, or set runs in "
+            "[paths] of workbench.toml"
+        ) from None
+    except OSError as error:
+        raise RunError(
+            f"{runs_folder}: the folder of the runs can't be read ({error.strerror or error}). Make it readable"
+        ) from None
     markers = (IDENTITY, STATUS, LAUNCH)
     runs = [read_run(folder) for folder in folders if any((folder / name).exists() for name in markers)]
     return sorted(runs, key=lambda run: (run.created, run.id), reverse=True)

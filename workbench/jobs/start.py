@@ -5,13 +5,14 @@ What is written here is all that a run needs: nobody has to stay to look after i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -22,8 +23,16 @@ import tomli_w
 from core_vits.config import PRESETS, ModelConfig
 from workbench.api import LaunchJob, LaunchPlan, RunFacts
 from workbench.config import Workspace, settings_as_dict, with_overrides, workspace_from_dict
-from workbench.errors import DatasetError, EnvironmentProblem, RunActiveError, RunError
+from workbench.errors import EnvironmentProblem, RunError
 from workbench.host import Host
+from workbench.jobs.checks import (
+    check_checkpoint,
+    check_dataset,
+    check_disk,
+    check_front_end,
+    check_idle,
+    check_not_done,
+)
 from workbench.jobs.rundir import (
     CHECKPOINTS,
     FORMAT,
@@ -39,17 +48,11 @@ from workbench.jobs.rundir import (
     clear_stop,
     write_json,
 )
-from workbench.jobs.runs import COMPLETED, RunView, list_runs, read_run, still_busy
+from workbench.jobs.runs import RunView, read_run, still_busy
 from workbench.jobs.supervisor import last_line
 
-CHECKPOINT_BYTES: Mapping[str, int] = {
-    "x-low": 650_000_000,
-    "low": 850_000_000,
-    "medium": 850_000_000,
-    "high": 1_000_000_000,
-    "tiny": 12_000_000,
-}
-"""Size of a checkpoint of each quality: weights and two moments of generator and discriminators."""
+START_LOCK = ".start.lock"
+"""In the folder of the runs: held while a run is started."""
 
 _PACKAGES = ("voice-workbench", "torch", "lightning", "numpy", "librosa")
 _START_SECONDS = 60.0
@@ -74,20 +77,20 @@ def start_run(
         RunActiveError: a run of this workspace is active; names it.
         ConfigError: an override is wrong.
         DatasetError: there is nothing to train on.
-        EnvironmentProblem: the disk is too full for two checkpoints.
+        CheckpointError: the checkpoint to go on from is none.
+        PluginError: the phonemizer, a normaliser or the launcher isn't there.
+        EnvironmentProblem: the folder of the runs can't be written, or has no room for two checkpoints.
         RunError: a plugin or the launcher refuses the run, or its supervisor did not start.
     """
     if overrides:
         workspace = with_overrides(workspace, overrides)
-    _check_dataset(workspace)
-    if resume is not None and not resume.is_file():
-        raise RunError(f"{resume}: there is no such checkpoint to go on from")
-    workspace.runs.mkdir(parents=True, exist_ok=True)
-    gate = FileLock(workspace.runs / ".start.lock")
-    gate.acquire(seconds=10.0)
-    try:
-        _check_idle(workspace.runs)
-        _check_disk(workspace)
+    check_dataset(workspace)
+    check_front_end(workspace, host)
+    if resume is not None:
+        check_checkpoint(resume)
+    with _gate(workspace.runs, workspace.paths.runs):
+        check_idle(workspace.runs)
+        check_disk(workspace)
         folder = _make_folder(workspace.runs, workspace.voice.name)
         try:
             _describe(folder, workspace, host, resume)
@@ -98,8 +101,6 @@ def start_run(
             raise
         append_event(folder, "created", resumed_from=str(resume) if resume else None)
         return _launch(folder)
-    finally:
-        gate.release()
 
 
 def resume_run(folder: Path, host: Host) -> RunView:
@@ -111,19 +112,16 @@ def resume_run(folder: Path, host: Host) -> RunView:
     """
     run = read_run(folder)
     workspace = run_workspace(folder)
-    gate = FileLock(folder.parent / ".start.lock")
-    gate.acquire(seconds=10.0)
-    try:
-        _check_idle(folder.parent)
-        _check_not_done(run, workspace)
-        _check_dataset(workspace)
+    with _gate(folder.parent, folder.parent.name):
+        check_idle(folder.parent)
+        check_not_done(run, workspace)
+        check_dataset(workspace)
+        check_front_end(workspace, host)
         clear_stop(folder)
         _write_launch(folder, workspace, host)
         newest = run.checkpoints[-1].file.name if run.checkpoints else None
         append_event(folder, "resumed", checkpoint=newest)
         return _launch(folder)
-    finally:
-        gate.release()
 
 
 def request_stop(folder: Path) -> None:
@@ -172,61 +170,60 @@ def model_of(workspace: Workspace) -> ModelConfig:
     )
 
 
-# --- checks ---------------------------------------------------------------------------------------------------------
+# --- the gate -------------------------------------------------------------------------------------------------------
 
 
-def _check_idle(runs: Path) -> None:
-    """One run at a time: two would halve each other's speed, and most machines have one GPU.
+@contextlib.contextmanager
+def _gate(runs: Path, name: str) -> Iterator[None]:
+    """Let one start at a time into a folder of runs; a start that is refused leaves no new file and no new folder.
 
-    Raises:
-        RunActiveError: one is active.
-    """
-    for run in list_runs(runs):
-        if run.live:
-            raise RunActiveError(
-                f"{run.id} is training in this workspace (epoch {run.status.epoch + 1} of {run.status.epochs}). "
-                f"Stop it first: workbench stop {run.id}"
-            )
-        if still_busy(run.folder):
-            raise RunActiveError(f"{run.id} is still saving its last checkpoint. Try again in a few seconds")
-
-
-def _check_dataset(workspace: Workspace) -> None:
-    if not workspace.metadata.is_file():
-        raise DatasetError(
-            f"{workspace.dataset.metadata}: there is no such metadata file in {workspace.root}. "
-            "Set metadata in [dataset] of workbench.toml"
-        )
-    if not workspace.audio_folder.is_dir():
-        raise DatasetError(
-            f"{workspace.dataset.audio}: there is no such folder of recordings in {workspace.root}. "
-            "Set audio in [dataset] of workbench.toml"
-        )
-
-
-def _check_disk(workspace: Workspace) -> None:
-    """The second checkpoint is written before the first may be removed.
+    Args:
+        runs: made if it is missing.
+        name: what errors call it.
 
     Raises:
-        EnvironmentProblem: there is no room for two.
+        RunActiveError: another start is on its way.
+        RunError: a file stands where the folder is wanted.
+        EnvironmentProblem: the folder can't be written.
     """
-    needed = 2 * CHECKPOINT_BYTES.get(workspace.voice.quality, 0)
-    free = shutil.disk_usage(workspace.runs).free
-    if free < needed:
-        raise EnvironmentProblem(
-            f"{workspace.paths.runs}: {free / 1e6:.0f} MB are free, two checkpoints of quality "
-            f"{workspace.voice.quality} need {needed / 1e6:.0f} MB. Free space, or set runs in [paths] to another disk"
-        )
-
-
-def _check_not_done(run: RunView, workspace: Workspace) -> None:
-    training, status = workspace.training, run.status
-    done = status.epoch >= training.epochs or (training.max_steps and status.step >= training.max_steps)
-    if run.state == COMPLETED and done:
+    lock = runs / START_LOCK
+    gate = FileLock(lock)
+    fresh: list[Path] = []
+    try:
+        fresh = [folder for folder in (runs, *runs.parents) if not folder.exists()]
+        runs.mkdir(parents=True, exist_ok=True)
+        was_there = lock.exists()
+        gate.acquire(seconds=10.0)
+        try:
+            yield
+        except BaseException:
+            if not was_there:
+                lock.unlink(missing_ok=True)
+            raise
+        finally:
+            gate.release()
+    except (FileExistsError, NotADirectoryError):
+        _leave(fresh)
         raise RunError(
-            f"{run.id} is completed: {status.epoch} epochs, {status.step} batches. "
-            f"Raise epochs or max_steps in {run.folder / SETTINGS} to train on"
-        )
+            f"{name}: a file stands where the folder of the runs is wanted. Move it away, or set runs in [paths] of "
+            "workbench.toml"
+        ) from None
+    except OSError as error:
+        _leave(fresh)
+        raise EnvironmentProblem(
+            f"{name}: the run can't be written here ({error.strerror or error}). Make the folder writable, or set runs "
+            "in [paths] of workbench.toml"
+        ) from error
+    except BaseException:
+        _leave(fresh)
+        raise
+
+
+def _leave(fresh: Sequence[Path]) -> None:
+    """Remove folders that were made for nothing, the innermost first; one that holds anything stays."""
+    for folder in fresh:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 # --- making a run ---------------------------------------------------------------------------------------------------

@@ -17,12 +17,13 @@ from typing import Any
 
 from core_vits.audio import AudioError
 from core_vits.cache import CacheError, CacheSettings, CacheWriter, Entry, clip_key
-from core_vits.manifest import ManifestError, Row, escapes, find_recording, read_metadata, speaker_ids, split_sizes
+from core_vits.manifest import ManifestError, Row, find_recording, read_metadata, speaker_ids
 from core_vits.phonemes import NUM_SYMBOLS
 from workbench.config import HOP_LENGTH, Workspace, shown, workspace_from_dict
-from workbench.errors import DatasetError, RunError, WorkbenchError
+from workbench.errors import RunError, WorkbenchError
 from workbench.host import Host
 from workbench.jobs import rundir
+from workbench.jobs.checks import not_found, refuse_too_few
 from workbench.train.cutting import Cut, CutPlan, cut_all
 from workbench.train.voice_config import voice_config
 from workbench.workers.targets.frontend import TextFrontEnd, cache_settings
@@ -93,7 +94,7 @@ class Preparation:
             rows = [row for row in manifest.rows if row.line in plan.keys]
             entries = [writer.entry(plan.keys[row.line]) for row in rows]
             folder = writer.folder
-        self._refuse_too_few(len(rows), plan)
+        refuse_too_few(workspace, len(rows), [(item.line, item.file, item.reason) for item in plan.dropped])
         speakers = speaker_ids(rows) if workspace.dataset.multi_speaker else {}
         return self._summary(rows, entries, plan, made=made, folder=folder, speakers=speakers)
 
@@ -105,7 +106,7 @@ class Preparation:
             self._progress(done, len(rows), "looking for clips that are prepared already")
             path = find_recording(self._workspace.audio_folder, row.file)
             if path is None:
-                plan.drop(row, self._not_found(row))
+                plan.drop(row, not_found(self._workspace, row.file))
             elif not row.text.strip():
                 plan.drop(row, "its text is empty")
             else:
@@ -130,12 +131,6 @@ class Preparation:
                     plan.drop(row, "its text gives no phonemes")
                 else:
                     plan.todo.append((row, path, spoken.ids))
-
-    def _not_found(self, row: Row) -> str:
-        folder = self._workspace.dataset.audio
-        if escapes(self._workspace.audio_folder, row.file):
-            return f"its path leads out of {folder}"
-        return f"there is no such recording in {folder}"
 
     def _make(self, plan: Plan, settings: CacheSettings, writer: CacheWriter) -> int:
         """Cut and cache the recordings that are new; how many."""
@@ -174,20 +169,6 @@ class Preparation:
                 )
             elif max(entry.phoneme_ids) >= NUM_SYMBOLS:
                 plan.drop(row, f"phoneme id {max(entry.phoneme_ids)} is beyond the {NUM_SYMBOLS} that a voice has")
-
-    def _refuse_too_few(self, clips: int, plan: Plan) -> None:
-        training = self._workspace.training
-        train, _, _ = split_sizes(clips, training.validation_split, training.test_clips)
-        if train >= 1 and clips >= 2:
-            return
-        name = self._workspace.dataset.metadata
-        first = min(plan.dropped, key=lambda item: item.line, default=None)
-        why = ""
-        if first is not None:
-            file = f" ({first.file})" if first.file else ""
-            why = f" The first dropped row is line {first.line}{file}: {first.reason.rstrip('.')}."
-        raise DatasetError(f"{name}: {clips} of {clips + len(plan.dropped)} rows can be trained, at least 2 are wanted."
-                           f"{why} See all: workbench health.")  # fmt: skip
 
     def _summary(
         self,
