@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from core_vits.config import ModelConfig
+from core_vits.train.errors import TrainingError
 from core_vits.train.settings import TrainSettings
 
 SHORTEST_CHANNELS_WORTH_A_THREAD = 64
@@ -20,12 +22,30 @@ SHORTEST_CHANNELS_WORTH_A_THREAD = 64
 
 
 def make_fabric(settings: TrainSettings) -> Fabric:
-    """The device, precision and process group of a run."""
+    """The device, precision and process group of a run.
+
+    Raises:
+        TrainingError: this machine does not have the device, or it can't compute in this precision.
+    """
     accelerator = settings.accelerator
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     strategy = "ddp" if settings.devices > 1 else "auto"
-    fabric = Fabric(accelerator=accelerator, devices=settings.devices, strategy=strategy, precision=settings.precision)
+    if accelerator in {"cuda", "gpu"} and not torch.cuda.is_available():
+        raise TrainingError(
+            f"accelerator is {accelerator}, but torch {torch.__version__} finds no CUDA GPU here. "
+            'Set accelerator to "cpu" or "auto" in [training], or mend the driver (nvidia-smi)'
+        )
+    try:
+        fabric = Fabric(
+            accelerator=accelerator, devices=settings.devices, strategy=strategy, precision=settings.precision
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise TrainingError(
+            f"accelerator {settings.accelerator}, devices {settings.devices} and precision {settings.precision} "
+            f"can't be used here: {said}. Change them in [training]"
+        ) from error
     fabric.launch()
     if accelerator == "cuda":
         # As Piper: ten bits of mantissa are enough everywhere but in the blocks that ask for full precision.

@@ -23,6 +23,7 @@ from core_vits.errors import CheckpointFileError
 from core_vits.train.callbacks import Callback, Progress, StepRecord, ValidationRecord
 from core_vits.train.data import TrainingData
 from core_vits.train.distributed import agree, at_most_every, make_fabric
+from core_vits.train.errors import TrainingError
 from core_vits.train.keeper import CheckpointKeeper
 from core_vits.train.metrics import MetricWindow
 from core_vits.train.models import VoiceModels
@@ -39,10 +40,6 @@ FETCH_SECONDS = 15.0
 
 COMPLETED = "completed"
 STOPPED = "stopped"
-
-
-class TrainingError(Exception):
-    """Training can't go on. `str(error)` is the line to show."""
 
 
 class Trainer:
@@ -251,7 +248,7 @@ class Trainer:
             self._validate()
         self._tell("on_epoch_end")
         if last or epoch % settings.checkpoint_every_epochs == 0:
-            self._save("epoch")
+            self._save("epoch", last=last)  # the end of the run tries it once more
 
     def _finish(self) -> None:
         """What a run that ends between two epochs still owes."""
@@ -270,7 +267,7 @@ class Trainer:
         Raises:
             TrainingError: it could not be saved, and there is no next time.
         """
-        self._save("stop")
+        self._save("stop", last=True)
         if self._failed_save:
             raise TrainingError(f"the last checkpoint was not saved: {self._failed_save}")
 
@@ -301,8 +298,12 @@ class Trainer:
             self._validation, self._validated = metrics, self.position
             self._tell("on_validation_end", ValidationRecord(metrics=metrics, samples=samples))
 
-    def _save(self, kind: str) -> None:
+    def _save(self, kind: str, *, last: bool = False) -> None:
         """Save a checkpoint; a disk that refuses is reported, and the next checkpoint tries again.
+
+        Args:
+            kind: for the index.
+            last: there is no next one, so the caller reports it.
 
         Raises:
             TrainingError: the weights are not finite, so that the file would be worthless.
@@ -324,16 +325,17 @@ class Trainer:
         )
         self._saved_at = time.monotonic()
         if self._fabric.is_global_zero:
-            self._write(payload, kind, self._validation.get("mel") if fresh else None)
+            self._write(payload, kind, self._validation.get("mel") if fresh else None, last=last)
         self._fabric.barrier()
 
-    def _write(self, payload: Mapping[str, Any], kind: str, val_mel: float | None) -> None:
+    def _write(self, payload: Mapping[str, Any], kind: str, val_mel: float | None, *, last: bool) -> None:
         score = val_mel if val_mel is not None and math.isfinite(val_mel) else None
         try:
             saved = self._keeper.save(payload, self.position, kind, score)
         except CheckpointFileError as error:
             self._failed_save = str(error)
-            self._problem(f"{error}. Training goes on; the next checkpoint tries again")
+            if not last:
+                self._problem(f"{error}. Training goes on; the next checkpoint tries again")
             return
         self._failed_save = ""
         self._saved, self._last_good = self.position, saved.path

@@ -52,7 +52,7 @@ class VoiceModels(nn.Module):
         wanted = own if complete else {key: own[key] for key in own if key.startswith("model_g.")}
         difference = _first_difference(wanted, state)
         if difference:
-            raise CheckpointFileError(f"{difference}. {_other_architecture(payload, self.config)}")
+            raise CheckpointFileError(_other_architecture(payload, self.config, difference))
         self.load_state_dict({**own, **{key: state[key] for key in wanted}})
         return complete
 
@@ -72,12 +72,12 @@ def _first_difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor])
     return f"the tensor {extra} has no place in this model" if extra else ""
 
 
-def _other_architecture(payload: Mapping[str, Any], config: ModelConfig) -> str:
-    """What the file is instead, as far as that can be told."""
+def _other_architecture(payload: Mapping[str, Any], config: ModelConfig, difference: str) -> str:
+    """The first difference and what the file is instead, as far as that can be told."""
     try:
         found = architecture_from_state_dict(payload["state_dict"], payload.get("hyper_parameters"))
     except CheckpointFileError as error:
-        return str(error)
+        return f"{error}. Choose a checkpoint of a training run of this voice"  # that tells a missing tensor already
     names = ("hidden_channels", "upsample_initial_channel", "resblock", "num_speakers", "num_symbols", "use_mrd",
              "discriminator_width_divisor")  # fmt: skip
     differences = [
@@ -85,4 +85,5 @@ def _other_architecture(payload: Mapping[str, Any], config: ModelConfig) -> str:
         for name in names
         if getattr(found, name) != getattr(config, name)
     ]
-    return f"The file was made with {', '.join(differences)}" if differences else "Choose a checkpoint of this model"
+    made = f"The file was made with {', '.join(differences)}" if differences else "Choose a checkpoint of this model"
+    return f"{difference}. {made}"

@@ -19,8 +19,9 @@ from core_vits.synthesizer import Synthesizer
 from core_vits.train import keeper as keeper_module
 from core_vits.train import loop
 from core_vits.train.callbacks import Callback
-from core_vits.train.distributed import compute_threads
-from core_vits.train.loop import Trainer, TrainingError
+from core_vits.train.distributed import compute_threads, make_fabric
+from core_vits.train.errors import TrainingError
+from core_vits.train.loop import Trainer
 from core_vits.train.settings import Position
 
 
@@ -136,6 +137,12 @@ class TestResume:
         wider = replace(CONFIG, hidden_channels=16)
         with pytest.raises(CheckpointFileError, match="hidden_channels 8 instead of 16"):
             run(tmp_path, config=wider, begin_with=whole.folder / "epoch=0-step=8.ckpt")
+
+    def test_a_model_of_another_kind_is_refused_by_one_sentence_about_its_tensors(self, tmp_path: Path) -> None:
+        save_atomic(tmp_path / "a.ckpt", {"state_dict": {"encoder.weight": torch.zeros(2)}})
+        with pytest.raises(CheckpointFileError, match="not a Piper model") as caught:
+            run(tmp_path / "run", data=MadeUpData(batches=1), begin_with=tmp_path / "a.ckpt")
+        assert str(caught.value).count("missing") == 1
 
     @pytest.mark.parametrize("name", ["run_minid", "run_minid_mrd"])
     def test_training_goes_on_from_a_checkpoint_of_piper(self, shared: Path, tmp_path: Path, name: str) -> None:
@@ -325,8 +332,12 @@ class TestTrouble:
 
     def test_a_disk_that_is_full_at_the_end_is_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(keeper_module, "save_atomic", _full_disk)
+        notes, stop = Notes(), StopAt(1)
         with pytest.raises(TrainingError, match=r"last checkpoint was not saved.*no room"):
-            run(tmp_path, stop=StopAt(1))
+            run(tmp_path, notes, stop=stop)
+        with pytest.raises(TrainingError, match=r"last checkpoint was not saved.*no room"):
+            run(tmp_path, notes, data=MadeUpData(batches=1), epochs=1)
+        assert notes.problems == [], "the error says it"
 
     def test_data_that_ends_too_early_is_an_error_of_one_line(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -376,3 +387,20 @@ def _die(_: object) -> None:
 def test_a_narrow_model_computes_on_one_thread_and_pipers_on_all() -> None:
     assert compute_threads(PRESETS["tiny"], 8) == 1
     assert {compute_threads(PRESETS[quality], 8) for quality in ("x-low", "low", "medium", "high")} == {8}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"accelerator": "cuda"}, "accelerator is cuda, but torch .* finds no CUDA GPU here"),
+        ({"accelerator": "abacus"}, r"accelerator abacus, .* can't be used here: .* Change them in \[training\]"),
+        ({"precision": "bf16-tru"}, r"precision bf16-tru can't be used here: .* Change them in \[training\]"),
+    ],
+)
+def test_a_device_or_precision_that_is_not_here_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, object], said: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match=said) as caught:
+        make_fabric(settings(**wrong))
+    assert "\n" not in str(caught.value)

@@ -83,7 +83,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     from core_vits.cache import CacheError
     from core_vits.config import ConfigError
     from core_vits.errors import CheckpointFileError
-    from core_vits.train.loop import TrainingError
+    from core_vits.train.errors import TrainingError
 
     known = (WorkbenchError, AlignmentError, CacheError, ConfigError, CheckpointFileError, TrainingError)
     if isinstance(error, known):
