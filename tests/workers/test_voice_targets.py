@@ -258,6 +258,26 @@ def test_an_export_says_what_was_written_and_how_equal_it_is(
     assert result["voice"] == VOICE
 
 
+def test_every_export_leaves_a_note_in_the_run_that_saved_the_checkpoint(
+    torch_worker: Worker, run: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    notes = run / "exports.jsonl"
+    result = torch_worker.call(EXPORT, checkpoint=str(checkpoint), run_folder=None, out_folder=str(tmp_path))
+    assert not notes.exists(), "a folder without run.json is no run of ours"
+    (run / "run.json").write_text("{}")
+    try:
+        torch_worker.call(EXPORT, checkpoint=str(checkpoint), run_folder=None, out_folder=str(tmp_path))
+        (note,) = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines()]
+    finally:
+        (run / "run.json").unlink()
+        notes.unlink(missing_ok=True)
+    assert note.pop("time") > 0
+    assert note == {
+        "checkpoint": checkpoint.name,
+        **{name: result[name] for name in ("files", "largest_difference", "accepted", "message")},
+    }
+
+
 def test_an_exporter_that_is_not_there_is_said(torch_worker: Worker, checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="no exporter 'onx'"):
         torch_worker.call(EXPORT, checkpoint=str(checkpoint), run_folder=None, out_folder=str(tmp_path), exporter="onx")

@@ -7,7 +7,6 @@ import hashlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from core_vits.manifest import ManifestError, read_metadata
 from workbench.config import Workspace
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
-from workbench.jobs.rundir import CHECKPOINTS, LOGS, METRICS, append_line, read_lines, stop_requested
+from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, METRICS, read_lines, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
 from workbench.jobs.start import request_stop, resume_run, start_run
 from workbench.tui.format import count
@@ -31,8 +30,6 @@ SCAN = "workbench.workers.targets.health:scan"
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
 PLAY = "workbench.workers.targets.play:play"
-EXPORTS = "exports.jsonl"
-"""In the run directory: one line an export, so that a later viewer knows what was exported and how equal it is."""
 LOG_TAIL_BYTES = 32_768
 
 
@@ -165,19 +162,15 @@ class LiveServices:
             workspace=str(self._workspace.file),
         )
         difference = ended.get("largest_difference")
-        exported = Exported(
+        return Exported(
             files=tuple(Path(file) for file in ended.get("files", ())),
             largest_difference=None if difference is None else float(difference),
             accepted=bool(ended.get("accepted")),
             message=str(ended.get("message", "")),
         )
-        # A note for the next viewer; the export itself is done, whether or not the disk takes it.
-        with contextlib.suppress(OSError):
-            append_line(run.folder / EXPORTS, {"checkpoint": checkpoint.name, "time": time.time(), **asdict(exported)})
-        return exported
 
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
-        """From the notes in the run's directory."""
+        """From the notes that the export leaves in the run's directory, whoever asked for it."""
         found = {}
         for record in read_lines(run.folder / EXPORTS):
             with contextlib.suppress(KeyError, TypeError, ValueError):

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from core_vits.infer import Scales, SpeechError, to_int16
 from workbench.api import Exporter, ExporterSpec, ExportResult, Verdict, Verifier
 from workbench.errors import CheckpointError, EnvironmentProblem, ExportError, WorkbenchError
 from workbench.host import Host, Registered
+from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, append_line, is_gone
 from workbench.workers.targets.sentences import default_sentence
 from workbench.workers.targets.speaking import Voice, load_voice, sentences_of
 from workbench.workers.targets.voice_source import VoiceSource, find_source
@@ -210,7 +211,20 @@ def export(
     except OSError as error:
         raise ExportError(f"{out_folder}: the voice can't be written ({error.strerror or error})") from None
     report(3, 3, "done")
-    return _result(host, source, folder, names, verdict)
+    result = _result(host, source, folder, names, verdict)
+    _note(source.path.absolute(), result)
+    return result
+
+
+def _note(checkpoint: Path, result: Mapping[str, Any]) -> None:
+    """Leave a note for viewers in the run that saved the checkpoint; the export is done whether the disk takes it."""
+    run = checkpoint.parent.parent
+    if checkpoint.parent.name != CHECKPOINTS or is_gone(run):
+        return
+    about = {name: result[name] for name in ("largest_difference", "accepted", "message")}
+    files = [str(Path(file).absolute()) for file in result["files"]]
+    with contextlib.suppress(OSError):
+        append_line(run / EXPORTS, {"checkpoint": checkpoint.name, "time": time.time(), "files": files, **about})
 
 
 def _export_and_verify(
