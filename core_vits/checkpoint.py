@@ -289,7 +289,7 @@ def _check_sums(path: Path) -> None:
             damaged = archive.testzip()
     except OSError as error:
         raise CheckpointFileError(f"{path}: can't be read ({_reason(error)})") from None
-    except Exception as error:  # a damaged archive raises anything: BadZipFile, zlib.error, NotImplementedError, …
+    except Exception as error:  # a damaged archive raises anything: BadZipFile, zlib.error, RuntimeError, …
         raise CheckpointFileError(f"{path}: {_why_unreadable(error)}") from error
     if damaged is not None:
         raise CheckpointFileError(

@@ -159,7 +159,7 @@ def check_checkpoint(path: Path) -> None:
         raise CheckpointError(f"{path}: there is no such checkpoint to go on from") from None
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read ({error.strerror or error})") from None
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
+    except (zipfile.BadZipFile, RuntimeError, ValueError, struct.error):
         raise CheckpointError(
             f"{path}: the file is cut off or damaged (a copy that did not finish?). Copy it again"
         ) from None
