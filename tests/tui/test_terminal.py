@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -51,6 +52,11 @@ class Terminal:
     def tmux(self, *arguments: str) -> str:
         command = ["tmux", "-L", self.name, "-f", "/dev/null", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, cwd=self.folder).stdout
+
+    def close(self) -> None:
+        """End the server, if the test has not."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.tmux("kill-server")
 
     def keys(self, *keys: str) -> None:
         self.tmux("send-keys", "-t", "main", *keys)
@@ -110,7 +116,7 @@ def terminal(workspace: Path) -> Iterator[Terminal]:
             if run.live:
                 request_stop(run.folder)
                 wait(run.folder, 120.0)
-        terminal.tmux("kill-server")
+        terminal.close()
 
 
 def command(workspace: Path) -> str:
@@ -212,6 +218,21 @@ def test_a_terminal_of_40x12_shows_a_plain_block_and_follows_when_it_grows(termi
 
 
 @pytest.mark.timeout(120)
+def test_the_viewer_ends_with_its_terminal_even_if_nobody_passes_the_signal_on(
+    terminal: Terminal, workspace: Path
+) -> None:
+    terminal.line("trap '' HUP")
+    terminal.line(command(workspace))
+    terminal.until("usable 12")
+    viewer = terminal.program()
+    terminal.tmux("kill-server")
+    deadline = time.monotonic() + 20
+    while computes(viewer):
+        assert time.monotonic() < deadline, "the viewer outlived its terminal"
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(120)
 def test_missing_metadata_is_one_line_and_nothing_starts(terminal: Terminal, workspace: Path) -> None:
     (workspace / "metadata.csv").unlink()
     terminal.line(command(workspace))
@@ -222,6 +243,14 @@ def test_missing_metadata_is_one_line_and_nothing_starts(terminal: Terminal, wor
     terminal.keys("q")
     assert "Traceback" not in terminal.until("EXIT-0")
     assert not list_runs(workspace / "runs")
+
+
+def computes(pid: int) -> bool:
+    """Whether the process exists and is not a zombie."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return False
 
 
 def curve(text: str) -> str:

@@ -21,6 +21,7 @@ from workbench.tui.alerts import AlertLog, record
 from workbench.tui.clean import CleanFilter, clean
 from workbench.tui.format import clock
 from workbench.tui.guard import GuardedScreen, Holder, holder_of
+from workbench.tui.hangup import leave_when_terminal_is_gone
 from workbench.tui.keys import KEYS, bindings
 from workbench.tui.messages import Looked, Said
 from workbench.tui.panes.base import Pane
@@ -416,6 +417,7 @@ def run(workspace: Workspace, host: Host) -> int:
     services = LiveServices(workspace, host)
     panes = [(entry.spec, partial(_plugin_pane, host, entry.spec.target)) for entry in host.panes()]
     app = WorkbenchApp(services, plugin_panes=panes)
+    leave_when_terminal_is_gone(services.close)
     try:
         # Without mouse capture, the terminal's own selection and copying work.
         app.run(mouse=False)
