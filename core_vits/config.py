@@ -262,6 +262,7 @@ PRESETS: Mapping[str, ModelConfig] = MappingProxyType(
             resblock_kernel_sizes=(3,),
             resblock_dilation_sizes=((1, 3),),
             upsample_initial_channel=64,
+            use_sdp=False,  # a third of a step's time on a CPU: thousands of small operations
             posterior_layers=4,
             flow_layers=2,
             segment_size=4096,
