@@ -155,7 +155,7 @@ def test_from_recordings_to_a_speaking_voice(terminal: Terminal, workspace: Path
 
     # 3 Checkpoints: one appears; it is exported and compared, and both speak.
     terminal.keys("3")
-    terminal.until(lambda text: re.search(r"▸ .* \d+\.\d MB", text) is not None, 300)
+    terminal.until(lambda text: re.search(r"▸ .* \d+\.\d+ MB", text) is not None, 300)
     terminal.keys("e")
     terminal.until("exported ru-aelita-tiny.onnx, largest difference", 120)
     assert (workspace / "voices/ru-aelita-tiny.onnx").is_file()
