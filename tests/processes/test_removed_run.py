@@ -22,6 +22,8 @@ run = Path(sys.argv[1])
 
 def train(run, stop):
     (run / "up").touch()
+    while not run.with_name("go").exists():  # the step during which everything happens
+        time.sleep(0.02)
     while not stop():
         time.sleep(0.02)
     (run / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -46,6 +48,7 @@ def test_the_trainer_notices_says_so_and_makes_nothing_again(tmp_path: Path, sig
         shutil.rmtree(run)
         if signalled:
             os.kill(trainer.pid, signal.SIGTERM)
+        (tmp_path / "go").touch()
         said = trainer.communicate(timeout=30)[1]
     assert trainer.returncode == 2
     assert said == "r: the run's directory was removed, so nothing can be saved; the run ends. Start a new run\n"
