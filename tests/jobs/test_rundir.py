@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -117,12 +118,15 @@ def test_a_reader_never_sees_half_a_status(tmp_path: Path) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        steps = [read_status(tmp_path)["step"] for _ in range(300)]
+        steps = [0]
+        deadline = time.monotonic() + 30  # on a busy machine the writer may get its first turn late
+        while (len(steps) < 300 or steps[-1] < 20) and time.monotonic() < deadline:
+            steps.append(read_status(tmp_path)["step"])
     finally:
         stop.set()
         writer.join()
     assert steps == sorted(steps)
-    assert steps[-1] > 0
+    assert steps[-1] >= 20
 
 
 def test_status_writer_writes_at_most_as_often_as_told(tmp_path: Path) -> None:

@@ -14,6 +14,14 @@ from workbench.config.checks import Check, above, at_least, below, between, matc
 from workbench.errors import ConfigError
 
 QUALITIES = ("x-low", "low", "medium", "high", "tiny")
+TEXT, PHONEME_IDS = "text", "phoneme_ids"
+"""What the last column of the metadata holds."""
+BY_APPEARANCE, BY_CLIPS = "appearance", "clips"
+"""How speakers are numbered."""
+RESUME, WARM_START, VOCODER = "resume", "warm-start", "vocoder"
+"""How much of a checkpoint a new run begins with."""
+CONTINUE, KEEP, SET = "continue", "keep", "set"
+"""Where the learning rate of a run that resumes a checkpoint comes from."""
 # Samples a frame in every quality; a training segment is a whole number of frames.
 HOP_LENGTH = 256
 
@@ -88,6 +96,14 @@ class DatasetSettings(Checked):
     delimiter: str = setting("|", "Character between the columns of the table.", _one_character)
     quoting: bool = setting(False, "Whether double quotes group text in the table; Piper reads with quotes.")
     multi_speaker: bool = setting(False, "Whether the table's second column names the speaker.")
+    speaker_order: str = setting(
+        BY_APPEARANCE,
+        "Numbers speakers by first appearance, as Piper does, or by falling number of clips, as its first version did.",
+        one_of(BY_APPEARANCE, BY_CLIPS),
+    )
+    type: str = setting(
+        TEXT, "What the last column holds: text, or phoneme_ids (numbers between spaces).", one_of(TEXT, PHONEME_IDS)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +117,10 @@ class TextSettings(Checked):
     )
     espeak_voice: str = setting("", "eSpeak NG voice; empty: the language.")
     normalizers: tuple[str, ...] = setting((), "Normalisers that rewrite the text before it is phonemized, in order.")
+    phoneme_map: str = setting("", "JSON file with the id of each phoneme; empty: the phonemizer's own map.")
+    vowel_clusters: tuple[tuple[str, ...], ...] = setting(
+        (), 'Phonemes that follow each other and count as one, for instance [["a", "ɪ"], ["o", "ʊ"]].'
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +169,29 @@ class TrainingSettings(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StartSettings(Checked):
+    """`[start]`: what a new run begins with."""
+
+    checkpoint: str = setting("", "Checkpoint that a new run begins with, ours or Piper's; empty: from scratch.")
+    mode: str = setting(
+        RESUME,
+        "resume: go on where it stopped; warm-start: all weights that fit, at epoch 0; vocoder: decoder, posterior "
+        "encoder and flow only.",
+        one_of(RESUME, WARM_START, VOCODER),
+    )
+    learning_rate: str = setting(
+        CONTINUE,
+        "On resuming: continue decays the checkpoint's rate further, keep holds it constant, set takes [training]'s.",
+        one_of(CONTINUE, KEEP, SET),
+    )
+    optimizer: str = setting(KEEP, "On resuming: keep the optimizers' state, or begin it fresh.", one_of(KEEP, "fresh"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class PathSettings(Checked):
     """`[paths]`: where things are written; relative to this file."""
 
     runs: str = setting("runs", "Training runs.", _path)
     cache: str = setting(".cache", "Prepared audio and phonemes; can be deleted at any time.", _path)
     voices: str = setting("voices", "Exported voices.", _path)
+    piper_runs: str = setting("", "Folder of Piper's own runs (lightning_logs), shown read-only; empty: none.")

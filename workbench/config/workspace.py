@@ -12,6 +12,7 @@ from workbench.config.settings import (
     AudioSettings,
     DatasetSettings,
     PathSettings,
+    StartSettings,
     TextSettings,
     TrainingSettings,
     VoiceSettings,
@@ -26,10 +27,11 @@ TABLES: Mapping[str, type[Any]] = MappingProxyType(
         "text": TextSettings,
         "audio": AudioSettings,
         "training": TrainingSettings,
+        "start": StartSettings,
         "paths": PathSettings,
     }
 )
-"""Tables of the workspace file in the order in which they are written; `[plugins]` is the seventh."""
+"""Tables of the workspace file in the order in which they are written; `[plugins]` is the last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Workspace:
     text: TextSettings = field(default_factory=TextSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    start: StartSettings = field(default_factory=StartSettings)
     paths: PathSettings = field(default_factory=PathSettings)
     plugins: Mapping[str, Any] = field(default_factory=dict)
     """`[plugins]` as it stands in the file: `disabled`, and one table a plugin."""
@@ -73,6 +76,21 @@ class Workspace:
     def voices(self) -> Path:
         """The folder of the exported voices."""
         return self._absolute(self.paths.voices)
+
+    @property
+    def piper_runs(self) -> Path | None:
+        """The folder of Piper's own runs, if there is one."""
+        return self._absolute(self.paths.piper_runs) if self.paths.piper_runs else None
+
+    @property
+    def start_checkpoint(self) -> Path | None:
+        """The checkpoint that a new run begins with, if it does not begin from scratch."""
+        return self._absolute(self.start.checkpoint) if self.start.checkpoint else None
+
+    @property
+    def phoneme_map(self) -> Path | None:
+        """The file with the user's own phoneme ids, if there is one."""
+        return self._absolute(self.text.phoneme_map) if self.text.phoneme_map else None
 
     @property
     def disabled_plugins(self) -> tuple[str, ...]:
