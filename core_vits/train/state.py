@@ -142,7 +142,7 @@ def _hyper_parameters(models: VoiceModels, settings: TrainSettings) -> dict[str,
         "lr_decay_d": settings.lr_decay_d,
         "init_lr_ratio": 1.0,
         "warmup_epochs": 0,
-        "c_mel": settings.mel_weight,
+        "c_mel": round(settings.mel_weight),  # a whole number there; a float makes Piper refuse the file
         "c_kl": settings.kl_weight,
         "grad_clip": None,
         "vocoder_warmstart_ckpt": None,

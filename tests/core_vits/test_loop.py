@@ -192,6 +192,9 @@ class TestCheckpointContents:
         assert set(ours) == {*peers, EXTRAS_KEY}
         assert list(ours["state_dict"]) == list(peers["state_dict"])
         assert ours["hyper_parameters"].keys() == peers["hyper_parameters"].keys()
+        # Piper's command line also checks kinds: a weight of 45.0 where it wants 45 makes it refuse the whole file.
+        kinds = {name: type(value) for name, value in peers["hyper_parameters"].items()}
+        assert {name: type(value) for name, value in ours["hyper_parameters"].items()} == kinds
         assert ours["hyper_parameters"]["warmstart_ckpt"] is None
         assert ours["hyper_parameters"]["vocoder_warmstart_ckpt"] is None
         for mine, theirs in zip(ours["optimizer_states"], peers["optimizer_states"], strict=True):
