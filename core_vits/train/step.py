@@ -21,6 +21,7 @@ from torch import Tensor
 
 from core_vits.config import LossWeights
 from core_vits.dataset import Batch
+from core_vits.layers.weight_norm import shared_weights
 from core_vits.losses import (
     DiscriminatorLosses,
     GeneratorLosses,
@@ -135,8 +136,9 @@ class AdversarialStep:
         the generated audio only, and out of a common pass that costs as much as through both.
         """
         judge, resolution = self._models.model_d, self._models.resolution
-        waveform = (judge(real_B1S), judge(fake_B1S))
-        return waveform, (resolution(real_B1S), resolution(fake_B1S)) if resolution is not None else None
+        with shared_weights(judge, *([resolution] if resolution is not None else [])):
+            waveform = (judge(real_B1S), judge(fake_B1S))
+            return waveform, (resolution(real_B1S), resolution(fake_B1S)) if resolution is not None else None
 
     def _generator_losses(
         self, output: TrainingOutput, targets: TargetSegments, waveform: Pair, resolution: Pair | None
