@@ -140,7 +140,7 @@ def progress_line(run: RunView) -> str:
     if status.step:
         parts.append(f"batch {status.step}")
     if status.steps_per_second:
-        parts.append(f"{status.steps_per_second:.2f}/s")
+        parts.append(f"{status.steps_per_second:.2f}/s" + (f" on {status.device}" if status.device else ""))
     losses = ((name, status.losses.get(name)) for name in LOSSES)
     parts += [f"{name} {value:.3g}" for name, value in losses if isinstance(value, (int, float))]
     if status.val_mel is not None:

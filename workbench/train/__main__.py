@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("usage: python -m workbench.train RUN (a run directory)\n")
         return 2
     run = Path(given[0]).absolute()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     logging.raiseExceptions = False  # a full disk must not end a run because of its log
     stop = listen(run)
     try:

@@ -331,13 +331,16 @@ class WorkbenchApp(ThreadedApp):
         self.push_screen(AskScreen("start a training?", facts, answers, first="train"), answered)
 
     def action_resume(self) -> None:
-        """Resume the latest run that did not reach its last epoch."""
+        """Resume the run that is shown. Another one than the eyes are on is never resumed."""
+        shown, other = self.snapshot.run, self.snapshot.resumable
         if self.snapshot.live is not None:
             self.post_message(Said(f"{self.snapshot.live.id} is training already", "warn"))
-        elif self.snapshot.resumable is None:
+        elif other is None or shown is None:
             self.post_message(Said("no stopped training with a checkpoint to resume; t starts one", "warn"))
+        elif other.folder != shown.folder:
+            self.post_message(Said(f"{shown.id} can't be resumed; {other.id} can: [ and ] show it", "warn"))
         else:
-            self._start(self.snapshot.resumable)
+            self._start(other)
 
     def _start(self, resume: RunView | None) -> None:
         self.post_message(Said("starting the training …" if resume is None else f"resuming {resume.id} …"))
@@ -345,7 +348,7 @@ class WorkbenchApp(ThreadedApp):
         async def started(run: RunView) -> None:
             self._shown_run = run.folder
             self.look_again()
-            self.post_message(Said(f"{run.id} is started; it goes on when this window is closed", "good"))
+            self.post_message(Said(f"{run.id} started; closing this window does not stop it", "good"))
             await self.action_pane("train")
 
         self.in_thread(lambda: self.services.start(resume), lambda run: self.call_later(started, run))
@@ -373,8 +376,11 @@ class WorkbenchApp(ThreadedApp):
         if not runs or self.snapshot.run is None:
             self.post_message(Said("there is no run yet; t starts a training", "info"))
             return
-        at = [run.folder for run in runs].index(self.snapshot.run.folder)
-        self._shown_run = runs[max(0, min(len(runs) - 1, at + step))].folder
+        wanted = [run.folder for run in runs].index(self.snapshot.run.folder) + step
+        if not 0 <= wanted < len(runs):
+            self.post_message(Said("this is the latest run" if step > 0 else "this is the earliest run", "info"))
+            return
+        self._shown_run = runs[wanted].folder
         self._tick()
 
     def action_quit_viewer(self) -> None:

@@ -15,7 +15,7 @@ from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import PickScreen
 from workbench.tui.widgets.chart import Curves, LossChart
 from workbench.tui.widgets.frame import progress_share, run_state
-from workbench.tui.widgets.panel import Panel
+from workbench.tui.widgets.panel import Panel, entitle
 
 if TYPE_CHECKING:
     from workbench.jobs.runs import RunView
@@ -90,6 +90,8 @@ class TrainPane(Pane, can_focus=True):
             self.query_one("#now", Panel).show(" ○ no run yet")
             return
         self.ticked()
+        # The list of runs needs a wide terminal; which run this is must be seen in any.
+        entitle(self.query_one("#log"), f"log of {run.id}  o all")
         self.query_one("#progress", Panel).show(_progress(run, self.size.width) if preparing else _waiting(run))
         self.query_one("#runs", Panel).show(_runs(snapshot))
         self.query_one("#log", Panel).show("\n".join(snapshot.log[-self._log_height() :]) or "nothing printed yet")
@@ -199,7 +201,8 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
     second = []
     if run.live:
         if status.steps_per_second:
-            second += [f"{number(status.steps_per_second, 2)} steps/s", f"data wait {100 * status.data_wait:.0f} %"]
+            speed = f"{number(status.steps_per_second, 2)} steps/s" + (f" on {status.device}" if status.device else "")
+            second += [speed, f"data wait {100 * status.data_wait:.0f} %"]
         second.append("no estimate yet" if status.eta_seconds is None else f"done in {duration(status.eta_seconds)}")
         silent = now - status.updated if status.updated else 0.0
         if silent > SILENT_SECONDS:
