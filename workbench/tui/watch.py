@@ -46,7 +46,8 @@ class Snapshot:
         """A run that ended before its last epoch and has a checkpoint: the one that is shown, or else the latest."""
         ended = [run for run in self.runs if run.state in {"stopped", "failed", "lost"} and run.checkpoints]
         shown = [run for run in ended if self.run is not None and run.folder == self.run.folder]
-        return (shown or ended or [None])[-1]
+        found = shown or ended
+        return found[-1] if found else None
 
 
 class Watcher:
