@@ -425,3 +425,18 @@ async def test_the_legend_has_the_colours_of_the_curves(training: Recorded) -> N
             }
             assert colour[sign] in drawn, sign
         assert colour["──"] != colour["●─"]
+
+
+async def test_a_long_message_is_shown_to_its_end_because_it_says_what_to_do_there(recorded: Recorded) -> None:
+    error = (
+        "metadata.csv: 0 of 12 rows can be trained, at least 2 are wanted. The first dropped row is line 1: byte 18 "
+    )
+    error += "is not UTF-8; the row was skipped. Save the file as UTF-8. See all: workbench health."
+    recorded.scan_error = DatasetError(error)
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "See all: workbench health." in screen_text(app))
+        lines = screen_text(app).splitlines()
+        assert error in " ".join(" ".join(lines[-4:-1]).split())
+        assert lines[-1].startswith(" ? help")
+        assert lines[-1].endswith("q quit")
