@@ -6,6 +6,7 @@ stderr and in the status), 1 for a fault of the program (with a traceback in the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -113,12 +114,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whatever failed because the run was removed, this is why. No report: it would make the directory again.
         gone = is_gone(run)
         message, code = (gone_message(run), 2) if gone else explain(error)
-        if code == 1:
-            traceback.print_exception(error)
-        sys.stderr.write(f"{message}\n")
         if not gone:
             write_status(run, message=message)
             append_event(run, "error", message=message)
+        with contextlib.suppress(OSError):  # the log may lie on the full disk that all this is about
+            if code == 1:
+                traceback.print_exception(error)
+            sys.stderr.write(f"{message}\n")
         return code
     write_status(run, outcome=outcome)
     return 0
