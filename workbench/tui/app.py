@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from workbench.tail.follower import RunFollower
 
 TICK_SECONDS = 0.5
-SMALLEST = (60, 16)
+SMALLEST = (60, 20)
 """Columns and lines below which one plain block of text is shown."""
 
 

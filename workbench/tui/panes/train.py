@@ -248,7 +248,7 @@ def _runs(snapshot: Snapshot) -> str:
 
 def _losses(curves: RunFollower, width: int) -> str:
     """Now, validation and trend of each loss, in as many columns as fit."""
-    per_line = 3 if width >= 120 else 2 if width >= 76 else 1
+    per_line = 3 if width >= 120 else 2
     cell = width // per_line
     trend_cells = max(0, cell - 36)
     cells = []
@@ -257,6 +257,8 @@ def _losses(curves: RunFollower, width: int) -> str:
         now = number(float(train.values[-1])) if len(train) else MISSING
         val = number(float(validation.values[-1])) if len(validation) else MISSING
         text = f" {name:<13}{now:>7}  val {val:<7} {_trend(train, trend_cells)}"
+        if cell < 36:
+            text = f" {name:<13}{now:>7}/{val:<7}"
         cells.append(f"{text:<{cell}}")
     rows = -(-len(cells) // per_line)
     return "\n".join("".join(cells[row::rows]) for row in range(rows))
