@@ -149,7 +149,7 @@ class WorkbenchApp(ThreadedApp):
     def _tick(self) -> None:
         pane = self.pane
         if pane is not None:
-            pane.ticked()
+            self._in_pane(pane.ticked)
         if not self._looking:
             self._looking = True
             needs = (pane is not None and pane.NEEDS_CURVES, (pane is not None and pane.NEEDS_LOG) or self._page_open)
@@ -189,7 +189,7 @@ class WorkbenchApp(ThreadedApp):
         self._fill_frame()
         pane = self.pane
         if pane is not None:
-            pane.looked(event.snapshot, event.curves, event.curves_changed)
+            self._in_pane(partial(pane.looked, event.snapshot, event.curves, event.curves_changed))
         if isinstance(self.screen, Page):
             self.screen.reread()
 
@@ -253,6 +253,21 @@ class WorkbenchApp(ThreadedApp):
         for line in self._base.query(MessageLine) if self._base is not None else ():
             line.say(f"{clock(self.services.now())[:5]} {clean(event.text)}", event.level)
 
+    def _in_pane(self, call: Callable[[], object]) -> None:
+        """Call into the pane that is shown; its failure must not get into our own message loop, which it would end."""
+        holder = self.holder
+        try:
+            call()
+        except Exception as error:
+            if holder is None:
+                raise
+            self._fail(holder, error)
+
+    def _fail(self, holder: Holder, error: Exception) -> None:
+        path = record(error)
+        holder.fail(error)
+        self.post_message(Said(f"{holder.title} failed: {error} (trace in {path})", "bad"))
+
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last resort: a pane's failure stays in its holder."""
         if self._began and not self.is_running:
@@ -263,9 +278,7 @@ class WorkbenchApp(ThreadedApp):
         if holder is None:
             super()._handle_exception(error)
             return
-        path = record(error)
-        holder.fail(error)
-        self.post_message(Said(f"{holder.title} failed: {error} (trace in {path})", "bad"))
+        self._fail(holder, error)
 
     # --- keys ------------------------------------------------------------------------------------------------------
 
@@ -288,7 +301,7 @@ class WorkbenchApp(ThreadedApp):
     def _shown(self, holder: Holder) -> None:
         # A pane may have failed since it was asked to show itself.
         if holder is self.holder and self.pane is not None:
-            self.pane.shown()
+            self._in_pane(self.pane.shown)
 
     def action_help(self) -> None:
         """Keys of this pane and the manual."""

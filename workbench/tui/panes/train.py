@@ -256,8 +256,9 @@ def _losses(curves: RunFollower, width: int) -> str:
         train, validation = curves.series(f"train/{name}"), curves.series(f"val/{name}")
         now = number(float(train.values[-1])) if len(train) else MISSING
         val = number(float(validation.values[-1])) if len(validation) else MISSING
-        text = f" {name:<13}{now:>7}  val {val:<7} {_trend(train, trend_cells)}"
-        if cell < 36:
+        if trend_cells:
+            text = f" {name:<13}{now:>7}  val {val:<7} {_trend(train, trend_cells)}"
+        else:
             text = f" {name:<13}{now:>7}/{val:<7}"
         cells.append(f"{text:<{cell}}")
     rows = -(-len(cells) // per_line)
