@@ -27,6 +27,8 @@ class Progress:
     """0 = no limit."""
     learning_rates: Mapping[str, float] = field(default_factory=dict)
     """Of the generator `g` and the discriminators `d`."""
+    device: str = ""
+    """Where it computes, as torch calls it: `cpu`, `cuda:0`."""
 
     @property
     def last_step(self) -> int:

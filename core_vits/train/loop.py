@@ -102,6 +102,7 @@ class Trainer:
             batches_per_epoch=self._data.batches_per_epoch,
             max_steps=self.settings.max_steps,
             learning_rates=self.optimization.learning_rates(),
+            device=str(self._fabric.device),
         )
 
     def _tell(self, event: str, *arguments: object) -> None:

@@ -15,7 +15,7 @@ from core_vits.config import PRESETS
 from core_vits.errors import CheckpointFileError
 from workbench.config import TrainingSettings
 from workbench.errors import DatasetError, RunError
-from workbench.jobs.rundir import read_json, stop_requested, write_json
+from workbench.jobs.rundir import read_json, read_status, stop_requested, write_json
 from workbench.train.__main__ import explain, listen, main
 from workbench.train.glue import Prepared, model_config, read_prepared, stored_split, train_settings
 
@@ -142,3 +142,16 @@ def test_a_run_that_was_not_prepared_fails_with_one_line_and_a_status(tmp_path: 
     assert "prepare.json can't be read" in done.stderr
     assert "Traceback" not in done.stderr
     assert "prepare.json" in read_json(tmp_path / "status.json")["message"]
+
+
+def test_a_full_disk_under_the_log_does_not_swallow_the_reason_of_the_end(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    code = (
+        "import sys; from workbench.train import __main__ as trainer; from workbench.errors import RunError\n"
+        "def refuse(*_): raise RunError('the last checkpoint was not saved: the disk is full')\n"
+        "trainer.train = refuse; sys.exit(trainer.main([sys.argv[1]]))"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], stderr=full, check=False, timeout=50)
+    assert done.returncode != 0
+    assert read_status(tmp_path)["message"] == "the last checkpoint was not saved: the disk is full"

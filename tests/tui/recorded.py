@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from workbench.tail.follower import RunFollower
 from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
 
 NOW = 1_800_000_000.0
+GATE_SECONDS = 40.0
 LOSSES = {"mel": 24.0, "kl": 1.2, "duration": 1.4, "feature": 6.0, "generator": 2.4, "discriminator": 2.2}
 
 
@@ -176,7 +178,9 @@ class Recorded:
 
     def _wait(self) -> None:
         if self.gate is not None:
-            while not self.gate.wait(0.01):
+            deadline = time.monotonic() + GATE_SECONDS
+            # A test that fails never opens its gate, and Python waits for this thread before it ends.
+            while not self.gate.wait(0.01) and time.monotonic() < deadline:
                 if self.cancelled.is_set():
                     self.cancelled.clear()
                     raise Cancelled("cancelled; the worker was ended")

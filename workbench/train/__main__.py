@@ -6,6 +6,7 @@ stderr and in the status), 1 for a fault of the program (with a traceback in the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("usage: python -m workbench.train RUN (a run directory)\n")
         return 2
     run = Path(given[0]).absolute()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     logging.raiseExceptions = False  # a full disk must not end a run because of its log
     stop = listen(run)
     try:
@@ -113,12 +114,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whatever failed because the run was removed, this is why. No report: it would make the directory again.
         gone = is_gone(run)
         message, code = (gone_message(run), 2) if gone else explain(error)
-        if code == 1:
-            traceback.print_exception(error)
-        sys.stderr.write(f"{message}\n")
         if not gone:
             write_status(run, message=message)
             append_event(run, "error", message=message)
+        with contextlib.suppress(OSError):  # the log may lie on the full disk that all this is about
+            if code == 1:
+                traceback.print_exception(error)
+            sys.stderr.write(f"{message}\n")
         return code
     write_status(run, outcome=outcome)
     return 0

@@ -7,6 +7,7 @@ starts at once. Exit code 0: done, or stopped on request; 2: the dataset can't b
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import tomllib
@@ -289,10 +290,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare(run)
     except (WorkbenchError, ManifestError, CacheError, AudioError) as error:
         message = rundir.one_line(str(error))
-        print(message, file=sys.stderr, flush=True)
         if not rundir.is_gone(run):
             rundir.append_event(run, "error", message=message)
             rundir.write_status(run, phase="prepare", message=message)
+        with contextlib.suppress(OSError):  # the log may lie on the full disk that all this is about
+            print(message, file=sys.stderr, flush=True)
         return USER_ERROR
     return 0
 

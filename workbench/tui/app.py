@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from workbench.tail.follower import RunFollower
 
 TICK_SECONDS = 0.5
-SMALLEST = (60, 16)
+SMALLEST = (60, 20)
 """Columns and lines below which one plain block of text is shown."""
 
 
@@ -149,7 +149,7 @@ class WorkbenchApp(ThreadedApp):
     def _tick(self) -> None:
         pane = self.pane
         if pane is not None:
-            pane.ticked()
+            self._in_pane(pane.ticked)
         if not self._looking:
             self._looking = True
             needs = (pane is not None and pane.NEEDS_CURVES, (pane is not None and pane.NEEDS_LOG) or self._page_open)
@@ -189,7 +189,7 @@ class WorkbenchApp(ThreadedApp):
         self._fill_frame()
         pane = self.pane
         if pane is not None:
-            pane.looked(event.snapshot, event.curves, event.curves_changed)
+            self._in_pane(partial(pane.looked, event.snapshot, event.curves, event.curves_changed))
         if isinstance(self.screen, Page):
             self.screen.reread()
 
@@ -253,6 +253,21 @@ class WorkbenchApp(ThreadedApp):
         for line in self._base.query(MessageLine) if self._base is not None else ():
             line.say(f"{clock(self.services.now())[:5]} {clean(event.text)}", event.level)
 
+    def _in_pane(self, call: Callable[[], object]) -> None:
+        """Call into the pane that is shown; its failure must not get into our own message loop, which it would end."""
+        holder = self.holder
+        try:
+            call()
+        except Exception as error:
+            if holder is None:
+                raise
+            self._fail(holder, error)
+
+    def _fail(self, holder: Holder, error: Exception) -> None:
+        path = record(error)
+        holder.fail(error)
+        self.post_message(Said(f"{holder.title} failed: {error} (trace in {path})", "bad"))
+
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last resort: a pane's failure stays in its holder."""
         if self._began and not self.is_running:
@@ -263,9 +278,7 @@ class WorkbenchApp(ThreadedApp):
         if holder is None:
             super()._handle_exception(error)
             return
-        path = record(error)
-        holder.fail(error)
-        self.post_message(Said(f"{holder.title} failed: {error} (trace in {path})", "bad"))
+        self._fail(holder, error)
 
     # --- keys ------------------------------------------------------------------------------------------------------
 
@@ -288,7 +301,7 @@ class WorkbenchApp(ThreadedApp):
     def _shown(self, holder: Holder) -> None:
         # A pane may have failed since it was asked to show itself.
         if holder is self.holder and self.pane is not None:
-            self.pane.shown()
+            self._in_pane(self.pane.shown)
 
     def action_help(self) -> None:
         """Keys of this pane and the manual."""
@@ -331,13 +344,16 @@ class WorkbenchApp(ThreadedApp):
         self.push_screen(AskScreen("start a training?", facts, answers, first="train"), answered)
 
     def action_resume(self) -> None:
-        """Resume the latest run that did not reach its last epoch."""
+        """Resume the run that is shown. Another one than the eyes are on is never resumed."""
+        shown, other = self.snapshot.run, self.snapshot.resumable
         if self.snapshot.live is not None:
             self.post_message(Said(f"{self.snapshot.live.id} is training already", "warn"))
-        elif self.snapshot.resumable is None:
+        elif other is None or shown is None:
             self.post_message(Said("no stopped training with a checkpoint to resume; t starts one", "warn"))
+        elif other.folder != shown.folder:
+            self.post_message(Said(f"{shown.id} can't be resumed; {other.id} can: [ and ] show it", "warn"))
         else:
-            self._start(self.snapshot.resumable)
+            self._start(other)
 
     def _start(self, resume: RunView | None) -> None:
         self.post_message(Said("starting the training …" if resume is None else f"resuming {resume.id} …"))
@@ -345,7 +361,7 @@ class WorkbenchApp(ThreadedApp):
         async def started(run: RunView) -> None:
             self._shown_run = run.folder
             self.look_again()
-            self.post_message(Said(f"{run.id} is started; it goes on when this window is closed", "good"))
+            self.post_message(Said(f"{run.id} started; closing this window does not stop it", "good"))
             await self.action_pane("train")
 
         self.in_thread(lambda: self.services.start(resume), lambda run: self.call_later(started, run))
@@ -373,8 +389,11 @@ class WorkbenchApp(ThreadedApp):
         if not runs or self.snapshot.run is None:
             self.post_message(Said("there is no run yet; t starts a training", "info"))
             return
-        at = [run.folder for run in runs].index(self.snapshot.run.folder)
-        self._shown_run = runs[max(0, min(len(runs) - 1, at + step))].folder
+        wanted = [run.folder for run in runs].index(self.snapshot.run.folder) + step
+        if not 0 <= wanted < len(runs):
+            self.post_message(Said("this is the latest run" if step > 0 else "this is the earliest run", "info"))
+            return
+        self._shown_run = runs[wanted].folder
         self._tick()
 
     def action_quit_viewer(self) -> None:

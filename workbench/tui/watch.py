@@ -43,9 +43,11 @@ class Snapshot:
 
     @property
     def resumable(self) -> RunView | None:
-        """The latest run that ended before its last epoch and has a checkpoint."""
+        """A run that ended before its last epoch and has a checkpoint: the one that is shown, or else the latest."""
         ended = [run for run in self.runs if run.state in {"stopped", "failed", "lost"} and run.checkpoints]
-        return ended[-1] if ended else None
+        shown = [run for run in ended if self.run is not None and run.folder == self.run.folder]
+        found = shown or ended
+        return found[-1] if found else None
 
 
 class Watcher:

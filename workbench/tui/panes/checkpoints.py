@@ -144,7 +144,7 @@ class CheckpointsPane(Pane):
         )
 
     def _voice_cells(self, voice: VoiceFile) -> Sequence[str]:
-        note = "✓ speaks" if voice.has_config else "✗ no .onnx.json"
+        note = "✓ .onnx.json" if voice.has_config else "✗ no .onnx.json"
         return (voice.onnx.name, size(voice.bytes), age(self.services.now() - voice.time), note)
 
     @on(RowList.Moved)
@@ -159,8 +159,9 @@ class CheckpointsPane(Pane):
     @property
     def _selected(self) -> CheckpointView | VoiceFile | None:
         """In the list that has the focus, or had it last."""
+        # The focus may be in another pane by now: an export that ends is shown here all the same.
         focused = self.screen.focused
-        if isinstance(focused, RowList) and focused.id is not None:
+        if focused in {self.checkpoints, self.voices} and focused is not None:
             self._last_list = f"#{focused.id}"
         chosen: CheckpointView | VoiceFile | None = self.query_one(self._last_list, RowList).selected
         return chosen
@@ -208,7 +209,7 @@ class CheckpointsPane(Pane):
         """Speak the sentence with what is selected."""
         chosen = self._selected
         if chosen is None:
-            self.say("nothing to speak with: there is no checkpoint and no voice here; press t to train", "warn")
+            self.say("no checkpoint and no voice here to speak with; press t to train", "warn")
             return
         voice = isinstance(chosen, VoiceFile)
         source = chosen.onnx if isinstance(chosen, VoiceFile) else Path(chosen.file)

@@ -127,7 +127,8 @@ def facts(scan: ScanResult, width: int, scanned: str) -> str:
         number = severity_count(scan, severity)
         second.append(f"{SEVERITIES[severity][0] if number else '✓'} {words} {count(number)}")
     (first if width >= 100 else second).append(scanned)
-    return f" {'   '.join(first)}\n {'   '.join(second)}"
+    gap = "   " if width >= 100 else "  "
+    return f" {'   '.join(first)}\n {gap.join(second)}"
 
 
 def histogram(scan: ScanResult, width: int) -> str:

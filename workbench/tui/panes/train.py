@@ -15,7 +15,7 @@ from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import PickScreen
 from workbench.tui.widgets.chart import Curves, LossChart
 from workbench.tui.widgets.frame import progress_share, run_state
-from workbench.tui.widgets.panel import Panel
+from workbench.tui.widgets.panel import Panel, entitle
 
 if TYPE_CHECKING:
     from workbench.jobs.runs import RunView
@@ -90,6 +90,8 @@ class TrainPane(Pane, can_focus=True):
             self.query_one("#now", Panel).show(" ○ no run yet")
             return
         self.ticked()
+        # The list of runs needs a wide terminal; which run this is must be seen in any.
+        entitle(self.query_one("#log"), f"log of {run.id}  o all")
         self.query_one("#progress", Panel).show(_progress(run, self.size.width) if preparing else _waiting(run))
         self.query_one("#runs", Panel).show(_runs(snapshot))
         self.query_one("#log", Panel).show("\n".join(snapshot.log[-self._log_height() :]) or "nothing printed yet")
@@ -199,7 +201,8 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
     second = []
     if run.live:
         if status.steps_per_second:
-            second += [f"{number(status.steps_per_second, 2)} steps/s", f"data wait {100 * status.data_wait:.0f} %"]
+            speed = f"{number(status.steps_per_second, 2)} steps/s" + (f" on {status.device}" if status.device else "")
+            second += [speed, f"data wait {100 * status.data_wait:.0f} %"]
         second.append("no estimate yet" if status.eta_seconds is None else f"done in {duration(status.eta_seconds)}")
         silent = now - status.updated if status.updated else 0.0
         if silent > SILENT_SECONDS:
@@ -245,7 +248,7 @@ def _runs(snapshot: Snapshot) -> str:
 
 def _losses(curves: RunFollower, width: int) -> str:
     """Now, validation and trend of each loss, in as many columns as fit."""
-    per_line = 3 if width >= 120 else 2 if width >= 76 else 1
+    per_line = 3 if width >= 120 else 2
     cell = width // per_line
     trend_cells = max(0, cell - 36)
     cells = []
@@ -253,7 +256,10 @@ def _losses(curves: RunFollower, width: int) -> str:
         train, validation = curves.series(f"train/{name}"), curves.series(f"val/{name}")
         now = number(float(train.values[-1])) if len(train) else MISSING
         val = number(float(validation.values[-1])) if len(validation) else MISSING
-        text = f" {name:<13}{now:>7}  val {val:<7} {_trend(train, trend_cells)}"
+        if trend_cells:
+            text = f" {name:<13}{now:>7}  val {val:<7} {_trend(train, trend_cells)}"
+        else:
+            text = f" {name:<13}{now:>7}/{val:<7}"
         cells.append(f"{text:<{cell}}")
     rows = -(-len(cells) // per_line)
     return "\n".join("".join(cells[row::rows]) for row in range(rows))
