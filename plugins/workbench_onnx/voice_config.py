@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from core_vits.config import ModelConfig
+from core_vits.languages import language_block
 from workbench.api import VoiceIdentity
-from workbench_onnx.languages import language_block
 
 PIPER_VERSION = "1.5.0"
 """Version of Piper's voice format that the JSON follows, where the run's configuration names none."""

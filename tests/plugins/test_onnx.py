@@ -20,10 +20,10 @@ from tiny_voice import tiny_model, voice_config, write_checkpoint
 
 from core_vits.checkpoint import load_checkpoint, save_atomic
 from core_vits.infer import Scales, load_generator, synthesize
+from core_vits.languages import language_block
 from workbench.api import Severity, VoiceIdentity
 from workbench.api.testing import ExporterContract, PluginContract
 from workbench_onnx.exporter import OnnxExporter, _known_warnings_ignored, write_together
-from workbench_onnx.languages import language_block
 from workbench_onnx.settings import OnnxSettings
 from workbench_onnx.verifier import TOLERANCE, OnnxVerifier
 from workbench_onnx.voice_config import VoiceConfigError, complete_config

@@ -124,7 +124,8 @@ class Recorder(Callback):
         if record.metrics:
             self._curves.scalars({f"val/{name}": value for name, value in record.metrics.items()}, step)
         for number, sample in enumerate(record.samples, start=1):
-            self._curves.sample(f"sample/{number}", sample, step)
+            who = f"_{sample.speaker}" if sample.speaker else ""
+            self._curves.sample(f"sample/{number}{who}", sample, step)
         self._event("validation", progress, **record.metrics)
         if record.mel is not None:
             self._show(progress, "train", now=True, val_mel=record.mel, progress=None)

@@ -11,10 +11,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core_vits.manifest import ManifestError, read_metadata
+from core_vits.manifest import ManifestError, speaker_ids
 from workbench.config import Workspace
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
+from workbench.jobs.dataset import read_table
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, METRICS, read_lines, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
 from workbench.jobs.start import request_stop, resume_run, start_run
@@ -117,17 +118,13 @@ class LiveServices:
         workspace = self._workspace
         dataset = workspace.dataset
         try:
-            manifest = read_metadata(
-                workspace.metadata,
-                delimiter=dataset.delimiter,
-                quoting=dataset.quoting,
-                multi_speaker=dataset.multi_speaker,
-            )
+            manifest = read_table(workspace)
         except ManifestError as error:
             raise DatasetError(str(error)) from error
         training = workspace.training
+        speakers = f" by {len(speaker_ids(manifest.rows))} speakers" if dataset.multi_speaker else ""
         lines = [
-            f"{count(len(manifest.rows))} clips of {dataset.metadata}   {count(training.epochs)} epochs"
+            f"{count(len(manifest.rows))} clips{speakers} of {dataset.metadata}   {count(training.epochs)} epochs"
             + (f", {count(training.max_steps)} batches at most" if training.max_steps else ""),
             f"quality {workspace.voice.quality}   batches of {training.batch_size}   {self.project.device}",
             "It goes on when this window is closed. X stops it with a checkpoint.",

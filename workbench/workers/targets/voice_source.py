@@ -14,9 +14,7 @@ from core_vits.checkpoint import CheckpointFileError, load_checkpoint
 from workbench.api import VoiceIdentity
 from workbench.config import Workspace, load_workspace, workspace_from_dict
 from workbench.errors import CheckpointError, ConfigError
-
-# A checkpoint of Piper's own lies in lightning_logs/version_N/checkpoints, three folders below its run.
-_FOLDERS_UP = 4
+from workbench.jobs.voice_files import find_voice_config, folders_with_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,23 +93,19 @@ def _config_of(source: Path, run: Path | None) -> Path:
     Raises:
         CheckpointError: there is none.
     """
+    found = find_voice_config(source, run)
+    if found is not None:
+        return found
     if source.suffix == ".onnx":
-        beside = source.with_name(f"{source.name}.json")
-        if beside.is_file():
-            return beside
         raise CheckpointError(
-            f"{source}: the file {beside.name} that belongs to it is missing; put it beside the voice"
+            f"{source}: the file {source.name}.json that belongs to it is missing; put it beside the voice"
         )
-    folders = [run] if run is not None else list(source.absolute().parents)[:_FOLDERS_UP]
-    for folder in folders:
-        if (folder / "config.json").is_file():
-            return folder / "config.json"
     try:
         load_checkpoint(source)  # that it is no checkpoint at all is the better thing to say
     except CheckpointFileError as error:
         raise CheckpointError(str(error)) from None
     raise CheckpointError(
-        f"{source}: no config.json of its voice in {folders[0]}"
+        f"{source}: no config.json of its voice in {folders_with_config(source, run)[0]}"
         f"{' or the folders above' if run is None else ''}; put the one of its training run beside it"
     )
 
