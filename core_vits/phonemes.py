@@ -87,6 +87,15 @@ def looks_phonetic(texts: Iterable[str]) -> bool:
     return phonetic > _PHONETIC_SHARE * characters.total()
 
 
+# A sentence of ids has at least a begin, a sound, an end and the pads between.
+_IDS = re.compile(r"\d+(\s+\d+){3,}")
+
+
+def looks_like_ids(texts: Sequence[str]) -> bool:
+    """Whether most texts are phoneme ids, numbers between spaces, rather than words."""
+    return sum(bool(_IDS.fullmatch(text.strip())) for text in texts) * 2 > len(texts)
+
+
 def phonemes_to_ids(
     sentences: Sequence[Sequence[str]], id_map: Mapping[str, Sequence[int]]
 ) -> tuple[list[int], Counter[str]]:

@@ -8,13 +8,11 @@ import unicodedata
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from core_vits.phonemes import looks_phonetic
+from core_vits.phonemes import looks_like_ids, looks_phonetic
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
 
 # Latin letters that look like Cyrillic ones; within a Cyrillic word they are a slip of the keyboard.
 _LOOKALIKES = MappingProxyType(dict(zip("ABCEHKMOPTXYaceopxyi", "АВСЕНКМОРТХУасеорхуі", strict=True)))
-# A row of phoneme ids has at least a begin, a sound, an end and the pads between.
-_IDS = re.compile(r"\d+(\s+\d+){3,}")
 _WORD = re.compile(r"[^\W\d_]+")
 _NAMED = MappingProxyType(
     {
@@ -48,7 +46,6 @@ class TextRule:
         self._dataset = dataset
         self._phonetic = dataset.phoneme_type == "text"
         self._texts: list[str] = []
-        self._numbers = 0
         self._language = dataset.language.partition("-")[0].lower()
         self._fix = shlex.join(["python3", "-c", _NORMALIZE, str(dataset.metadata)])
         self._first: dict[tuple[str, str | None], Utterance] = {}
@@ -65,13 +62,12 @@ class TextRule:
         yield from self._characters(utterance)
         if not self._phonetic:
             yield from _lookalikes(utterance)
-            self._numbers += bool(_IDS.fullmatch(text.strip()))
             self._texts.append(text)
         yield from self._repeated(utterance)
 
     def finish(self) -> Iterator[Finding]:
         """Whether the last column holds something else than texts."""
-        if self._numbers * 2 > len(self._texts):
+        if looks_like_ids(self._texts):
             what, advice = "phoneme ids", 'Set [dataset] type = "phoneme_ids"'
         elif looks_phonetic(self._texts):
             what, advice = "phonemes (IPA)", 'Set [text] phonemizer = "text"'

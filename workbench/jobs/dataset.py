@@ -5,7 +5,7 @@ Light: nothing is decoded and nothing phonemized.
 
 from __future__ import annotations
 
-from core_vits.manifest import Manifest, read_metadata
+from core_vits.manifest import Manifest, ManifestError, read_metadata
 from core_vits.phoneme_map import PhonemeMap, PhonemeMapError, read_phoneme_map
 from workbench.config import Workspace
 from workbench.config.settings import PHONEME_IDS
@@ -27,6 +27,14 @@ def read_table(workspace: Workspace) -> Manifest:
         phoneme_ids=dataset.type == PHONEME_IDS,
         name=dataset.metadata,
     )
+
+
+def first_text(workspace: Workspace) -> str:
+    """The first text of the table; empty where there is none."""
+    try:
+        return next((row.text for row in read_table(workspace).rows if row.text.strip()), "")
+    except ManifestError:
+        return ""
 
 
 def own_phoneme_map(workspace: Workspace) -> PhonemeMap | None:

@@ -22,6 +22,7 @@ from workbench.api import Exporter, ExporterSpec, ExportResult, Verdict, Verifie
 from workbench.config import did_you_mean
 from workbench.errors import CheckpointError, EnvironmentProblem, ExportError, WorkbenchError
 from workbench.host import Host, Registered
+from workbench.jobs.dataset import first_text
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, append_line, is_gone
 from workbench.jobs.voice_files import speaker_map
 from workbench.workers.targets.sentences import default_sentence
@@ -80,8 +81,8 @@ def speak(
     report = progress or _no_progress
     _check_place(out_wav)
     voice = find_source(source, run_folder=run_folder, config=config, workspace=workspace)
-    said = default_sentence(voice.language) if text is None else text
     try:
+        said = _default_text(voice) if text is None else text
         scales = Scales.from_config(voice.config, noise_scale=noise_scale, length_scale=length_scale, noise_w=noise_w)
         number = _speaker_number(speaker, voice)
         sentences = sentences_of(said, voice)
@@ -147,6 +148,19 @@ def _speak_each(
         if not np.isfinite(spoken[-1]).all():
             raise NotNumbersError
     return spoken
+
+
+def _default_text(voice: VoiceSource) -> str:
+    """
+    Raises:
+        SpeechError: the voice reads phonemes, and nobody knows any.
+    """
+    if voice.config.get("phoneme_type") != "text":
+        return default_sentence(voice.language)
+    text = first_text(voice.workspace) if voice.workspace is not None else ""
+    if not text:
+        raise SpeechError("the voice reads phonemes, not words. Give some as the text to speak")
+    return text
 
 
 def _speaker_number(speaker: int | str | None, voice: VoiceSource) -> int | None:

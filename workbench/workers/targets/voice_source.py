@@ -81,11 +81,19 @@ def find_source(
         raise CheckpointError(f"{path}: there is no such file")
     run = Path(run_folder) if run_folder else None
     found = Path(config) if config else _config_of(source, run)
-    return VoiceSource(
-        path=source,
-        config=_read_config(found),
-        workspace=_settings_of(run or found.parent, Path(workspace) if workspace else None),
-    )
+    content = _read_config(found)
+    settings = _settings_of(run or found.parent, Path(workspace) if workspace else None)
+    if source.suffix == ".onnx" and settings is not None and not _is_of(settings, content):
+        settings = None  # a voice from elsewhere: the workspace it is spoken in says nothing about it
+    return VoiceSource(path=source, config=content, workspace=settings)
+
+
+def _is_of(workspace: Workspace, config: Mapping[str, Any]) -> bool:
+    """Whether a workspace is the one that an exported voice comes from, as far as name and language tell."""
+    block = config.get("language") or {}
+    family = str(block.get("family", "")) if isinstance(block, dict) else ""
+    own = workspace.voice
+    return config.get("dataset") == own.name and family in ("", own.language.partition("-")[0])
 
 
 def _config_of(source: Path, run: Path | None) -> Path:
