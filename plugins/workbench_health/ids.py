@@ -49,8 +49,9 @@ class IdsRule:
             yield self._whole("ids.marks", message, rows=len(self._unmarked))
         if self._unnamed:
             shown = " ".join(map(str, sorted(self._unnamed)[:10]))
+            number = f"{len(self._unnamed)} ids have" if len(self._unnamed) > 1 else "1 id has"
             message = (
-                f"{len(self._unnamed)} ids have no symbol ({shown}): no text can ever speak them. "
+                f"{number} no symbol ({shown}): no text can ever speak them. "
                 "Name the map that the ids were made with in [text] phoneme_map."
             )
             yield self._whole("ids.unnamed", message, ids=len(self._unnamed))

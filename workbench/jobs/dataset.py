@@ -29,12 +29,12 @@ def read_table(workspace: Workspace) -> Manifest:
     )
 
 
-def first_text(workspace: Workspace) -> str:
-    """The first text of the table; empty where there is none."""
+def texts(workspace: Workspace) -> list[str]:
+    """Texts of the table that are not empty; none where it can't be read."""
     try:
-        return next((row.text for row in read_table(workspace).rows if row.text.strip()), "")
+        return [row.text for row in read_table(workspace).rows if row.text.strip()]
     except ManifestError:
-        return ""
+        return []
 
 
 def own_phoneme_map(workspace: Workspace) -> PhonemeMap | None:

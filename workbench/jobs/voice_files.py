@@ -56,7 +56,7 @@ def _is_number(value: object) -> bool:
 
 
 def speaker_names(source: Path, run: Path | None = None) -> tuple[str, ...]:
-    """Speakers of a checkpoint or exported voice, the first first; empty when it has one, or nobody knows."""
+    """Speakers of a checkpoint or exported voice, who speaks by default first; empty when there is one only."""
     config = find_voice_config(source, run)
     if config is None:
         return ()
@@ -71,6 +71,8 @@ def speaker_names(source: Path, run: Path | None = None) -> tuple[str, ...]:
 def _names(config: Path, _time: int, _bytes: int) -> tuple[str, ...]:
     """Names in a file as it is now: a viewer asks for them twice a second."""
     try:
-        return tuple(speaker_map(json.loads(config.read_text(encoding="utf-8-sig"))))
+        content = json.loads(config.read_text(encoding="utf-8-sig"))
+        speakers, default = speaker_map(content), content.get("default_speaker_id", 0)
+        return tuple(sorted(speakers, key=lambda name: (speakers[name] != default, speakers[name])))
     except (OSError, ValueError, AttributeError, RecursionError):
         return ()

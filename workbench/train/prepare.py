@@ -98,8 +98,10 @@ class Preparation:
             folder = writer.folder
         refuse_too_few(workspace, len(rows), [(item.line, item.file, item.reason) for item in plan.dropped])
         speakers, number = number_speakers(workspace, manifest.rows, plan.recorded, before)
+        # The first of them may have no clip; nobody who picks up the voice should hear that first.
+        first = min((speakers[row.speaker] for row in rows if row.speaker in speakers), default=0)
         summary = self._summary(rows, entries, plan, made=made, folder=folder)
-        return {**summary, "speakers": speakers, "num_speakers": number}
+        return {**summary, "speakers": speakers, "num_speakers": number, "default_speaker": first}
 
     def _look_up(self, rows: Sequence[Row], settings: CacheSettings, writer: CacheWriter, plan: Plan) -> None:
         """Find each row's recording, and its clip if it was made before; phonemes of the others."""
@@ -270,6 +272,7 @@ def prepare(run: Path) -> dict[str, Any] | None:
             front.id_map,
             speakers=summary["speakers"],
             num_speakers=summary["num_speakers"],
+            default_speaker=summary["default_speaker"],
             phoneme_type=front.phoneme_type,
         )
     except Stopped:

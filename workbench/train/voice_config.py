@@ -20,6 +20,7 @@ def voice_config(
     *,
     speakers: Mapping[str, int],
     num_speakers: int,
+    default_speaker: int,
     phoneme_type: str,
 ) -> dict[str, Any]:
     """Piper's voice configuration.
@@ -29,6 +30,7 @@ def voice_config(
         id_map: that the clips were made with.
         speakers: id of each speaker; empty for a voice without speakers.
         num_speakers: that the model has.
+        default_speaker: id of who speaks where nobody is named.
         phoneme_type: of the phonemizer that the clips were made with.
     """
     voice = workspace.text.espeak_voice or espeak_voice_names(workspace.voice.language)[0]
@@ -45,7 +47,7 @@ def voice_config(
         "phoneme_id_map": {symbol: list(ids) for symbol, ids in id_map.items()},
         # Piper names nobody in a voice with one speaker.
         "speaker_id_map": dict(speakers) if num_speakers > 1 else {},
-        "default_speaker_id": 0,
+        "default_speaker_id": default_speaker,
         "hop_length": HOP_LENGTH,
         "piper_version": _PIPER_VERSION,
     }

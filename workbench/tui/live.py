@@ -15,7 +15,7 @@ from core_vits.manifest import ManifestError, speaker_ids
 from workbench.config import Workspace
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
-from workbench.jobs.dataset import first_text, read_table
+from workbench.jobs.dataset import read_table, texts
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, METRICS, read_lines, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
 from workbench.jobs.start import request_stop, resume_run, start_run
@@ -229,7 +229,8 @@ class LiveServices:
         phonetic = any(
             item.spec.name == chosen and item.spec.phoneme_type == "text" for item in self._host.phonemizers()
         )
-        return (phonetic and first_text(self._workspace)) or default_sentence(self._workspace.voice.language)
+        known = texts(self._workspace) if phonetic else []
+        return known[0] if known else default_sentence(self._workspace.voice.language)
 
     def close(self) -> None:
         """End the worker processes."""

@@ -165,7 +165,7 @@ def _phonemes_of(text: str, source: VoiceSource) -> list[list[str]]:
     except PluginError as error:
         if workspace.dataset.type != PHONEME_IDS:
             raise
-        raise PluginError(f"the voice was trained on phoneme ids, and to make some of a text: {error}") from None
+        raise PluginError(f"the voice was trained on phoneme ids; a text must be phonemized first: {error}") from None
     try:
         if front.phoneme_type != kind:
             raise SpeechError(

@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from workbench.api import Exporter, ExporterSpec, ExportResult, Verdict, Verifie
 from workbench.config import did_you_mean
 from workbench.errors import CheckpointError, EnvironmentProblem, ExportError, WorkbenchError
 from workbench.host import Host, Registered
-from workbench.jobs.dataset import first_text
+from workbench.jobs.dataset import texts
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, append_line, is_gone
 from workbench.jobs.voice_files import speaker_map
 from workbench.workers.targets.sentences import default_sentence
@@ -157,10 +158,10 @@ def _default_text(voice: VoiceSource) -> str:
     """
     if voice.config.get("phoneme_type") != "text":
         return default_sentence(voice.language)
-    text = first_text(voice.workspace) if voice.workspace is not None else ""
-    if not text:
-        raise SpeechError("the voice reads phonemes, not words. Give some as the text to speak")
-    return text
+    for text in texts(voice.workspace) if voice.workspace is not None else ():
+        if all(phoneme in voice.config["phoneme_id_map"] for phoneme in unicodedata.normalize("NFD", text)):
+            return text
+    raise SpeechError("the voice reads phonemes, not words. Give some as the text to speak")
 
 
 def _speaker_number(speaker: int | str | None, voice: VoiceSource) -> int | None:
