@@ -43,11 +43,7 @@ _KNOWN_WARNINGS = (
 
 
 class OnnxExporter:
-    """Writes `<voice>.onnx`, `<voice>.onnx.json` and, unless switched off, `<voice>.tokens.txt`.
-
-    A voice with vowel clusters gets no `tokens.txt`: sherpa-onnx knows single characters only, and would speak it
-    with sounds that it has not learned.
-    """
+    """Writes `<voice>.onnx`, `<voice>.onnx.json` and, unless switched off, `<voice>.tokens.txt`."""
 
     def __init__(self, settings: OnnxSettings | None = None) -> None:
         self.settings = settings or OnnxSettings()
@@ -76,7 +72,7 @@ class OnnxExporter:
             f"{voice.stem}.onnx": graph,
             f"{voice.stem}.onnx.json": (json.dumps(completed, ensure_ascii=False, indent=2) + "\n").encode(),
         }
-        if self.settings.tokens and not completed.get("vowel_clusters"):
+        if self.settings.tokens:
             files[f"{voice.stem}.tokens.txt"] = tokens_table(completed).encode()
         return write_together(folder, files)
 

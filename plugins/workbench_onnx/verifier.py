@@ -94,7 +94,7 @@ class OnnxVerifier:
         verdict = _compare_all(voice.name, generator, sessions)
         if not described.get("vowel_clusters"):
             return verdict
-        return replace(verdict, findings=(*verdict.findings, _no_sherpa(voice.name)))
+        return replace(verdict, findings=(*verdict.findings, _clusters_note(voice.name)))
 
 
 class _Sessions:
@@ -262,8 +262,11 @@ def _run_onnx(sessions: _Sessions, case: Case, noise: list[Tensor]) -> NDArray[n
     return flat
 
 
-def _no_sherpa(subject: str) -> Finding:
-    message = "has vowel clusters: Piper 1.5 or newer speaks it, sherpa-onnx can't, so it gets no tokens.txt"
+def _clusters_note(subject: str) -> Finding:
+    message = (
+        "has vowel clusters: Piper 1.5 and newer speaks them; sherpa-onnx knows single characters only and speaks them as "
+        "separate sounds, which the voice has hardly learned"
+    )
     return Finding(rule="onnx.clusters", severity=Severity.WARNS, subject=subject, message=message)
 
 

@@ -17,7 +17,7 @@ from workbench.config import Workspace
 from workbench.config.settings import PHONEME_IDS
 from workbench.errors import CheckpointError, DatasetError, EnvironmentProblem, RunActiveError, RunError
 from workbench.host import Host
-from workbench.jobs.dataset import own_phoneme_map, read_table
+from workbench.jobs.dataset import own_phoneme_map, read_table, vowel_clusters
 from workbench.jobs.runs import COMPLETED, RunView, list_runs, still_busy
 
 CHECKPOINT_BYTES: Mapping[str, int] = {
@@ -135,12 +135,14 @@ def check_front_end(workspace: Workspace, host: Host) -> None:
 
     Raises:
         PluginError: the phonemizer or a normaliser isn't, or can't be used here.
-        ConfigError: the phoneme map can't be used.
+        ConfigError: the phoneme map or the vowel clusters can't be used.
     """
-    own_phoneme_map(workspace)
-    if workspace.dataset.type == PHONEME_IDS and workspace.text.phonemizer == "auto":
-        return  # ids are given: nothing is phonemized
-    host.phonemizer_for(workspace.voice.language, workspace.text.phonemizer)
+    own = own_phoneme_map(workspace)
+    phoneme_type = "espeak"
+    if workspace.dataset.type != PHONEME_IDS or workspace.text.phonemizer != "auto":  # given ids need no phonemizer
+        phoneme_type = host.phonemizer_for(workspace.voice.language, workspace.text.phonemizer).spec.phoneme_type
+    if own is not None:
+        vowel_clusters(workspace, own.ids, phoneme_type)
     for name in workspace.text.normalizers:
         host.normalizer(name)
 

@@ -13,14 +13,13 @@ from typing import Any, Protocol
 
 from core_vits.cache import CacheSettings, id_map_md5
 from core_vits.manifest import Row
-from core_vits.phoneme_map import Clusters
 from core_vits.phonemes import BOS, EOS, PAD, PHONEME_ID_MAP, phonemes_to_ids
 from workbench.api import Normalizer, Phonemizer
 from workbench.config import Workspace
 from workbench.config.settings import PHONEME_IDS
-from workbench.errors import ConfigError, PluginError
+from workbench.errors import PluginError
 from workbench.host import Host
-from workbench.jobs.dataset import own_phoneme_map
+from workbench.jobs.dataset import own_phoneme_map, vowel_clusters
 from workbench.workers.targets.phoneme_memo import PhonemeMemo, Sentences
 
 IdMap = Mapping[str, Sequence[int]]
@@ -102,7 +101,7 @@ class TextFrontEnd:
         self._phonemizer: Phonemizer = host.create(registered)
         self.version = str(self._phonemizer.version)
         self.id_map: IdMap = id_map or (own.ids if own else self._phonemizer.phoneme_id_map(self.language))
-        self._clusters = _clusters(workspace, self.id_map, self.phoneme_type)
+        self._clusters = vowel_clusters(workspace, self.id_map, self.phoneme_type)
         self._normalizers: list[tuple[str, Normalizer]] = [
             (name, host.create(host.normalizer(name))) for name in workspace.text.normalizers
         ]
@@ -194,7 +193,7 @@ class GivenIds:
             phonemizer.close()
         if own := own_phoneme_map(workspace):
             self.id_map = own.ids
-        _clusters(workspace, self.id_map, self.phoneme_type)
+        vowel_clusters(workspace, self.id_map, self.phoneme_type)
         marks = {number for mark in (PAD, BOS, EOS) for number in self.id_map.get(mark, ())}
         self._known = {number for numbers in self.id_map.values() for number in numbers}
         self._symbols = {
@@ -222,26 +221,6 @@ class GivenIds:
 
     def close(self) -> None:
         """There is no engine."""
-
-
-def _clusters(workspace: Workspace, id_map: IdMap, phoneme_type: str) -> Clusters:
-    """
-    Raises:
-        ConfigError: the map has no id for one, or the phonemes are not of a kind that Piper's runtime merges.
-    """
-    clusters = Clusters(workspace.text.vowel_clusters)
-    if absent := clusters.without_id(id_map):
-        where = workspace.text.phoneme_map or "the phonemizer's map"
-        raise ConfigError(
-            f"[text] vowel_clusters: {where} has no id for '{absent[0]}'; give it one in [text] phoneme_map, or delete "
-            "the cluster"
-        )
-    if clusters.all and phoneme_type != "espeak":
-        raise ConfigError(
-            f"[text] vowel_clusters: Piper's runtime merges eSpeak's phonemes only, not those of type "
-            f"'{phoneme_type}'; delete the clusters"
-        )
-    return clusters
 
 
 def cache_settings(workspace: Workspace, front: FrontEnd) -> CacheSettings:
