@@ -264,8 +264,8 @@ def _run_onnx(sessions: _Sessions, case: Case, noise: list[Tensor]) -> NDArray[n
 
 def _clusters_note(subject: str) -> Finding:
     message = (
-        "has vowel clusters: Piper 1.5 and newer speaks them; sherpa-onnx knows single characters only and speaks them as "
-        "separate sounds, which the voice has hardly learned"
+        "has vowel clusters: Piper 1.5 and newer speaks them; sherpa-onnx knows single characters only and speaks them "
+        "as separate sounds, which the voice has hardly learned"
     )
     return Finding(rule="onnx.clusters", severity=Severity.WARNS, subject=subject, message=message)
 

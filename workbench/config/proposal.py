@@ -191,7 +191,9 @@ def _has_speakers(rows: Sequence[Sequence[str]]) -> bool:
     middle = [row[1] for row in rows if len(row) > 2]
     if len(middle) < len(rows) or len(rows) < 4:
         return False
-    return len(set(middle)) <= len(rows) // 2 and all(len(name) <= 40 and " " not in name.strip() for name in middle)
+    return len(set(middle)) <= len(rows) // 2 and all(
+        0 < len(name.strip()) <= 40 and " " not in name.strip() for name in middle
+    )
 
 
 def _language(texts: Iterable[str]) -> str:

@@ -138,11 +138,10 @@ def check_front_end(workspace: Workspace, host: Host) -> None:
         ConfigError: the phoneme map or the vowel clusters can't be used.
     """
     own = own_phoneme_map(workspace)
-    phoneme_type = "espeak"
-    if workspace.dataset.type != PHONEME_IDS or workspace.text.phonemizer != "auto":  # given ids need no phonemizer
-        phoneme_type = host.phonemizer_for(workspace.voice.language, workspace.text.phonemizer).spec.phoneme_type
+    given = workspace.dataset.type == PHONEME_IDS and workspace.text.phonemizer == "auto"  # ids need no phonemizer
+    chosen = None if given else host.phonemizer_for(workspace.voice.language, workspace.text.phonemizer)
     if own is not None:
-        vowel_clusters(workspace, own.ids, phoneme_type)
+        vowel_clusters(workspace, own.ids, chosen.spec.phoneme_type if chosen is not None else "espeak")
     for name in workspace.text.normalizers:
         host.normalizer(name)
 

@@ -167,7 +167,7 @@ class CheckpointsPane(Pane):
     def _selected(self) -> CheckpointView | VoiceFile | None:
         """In the list that has the focus, or had it last."""
         focused = self.screen.focused
-        if isinstance(focused, RowList) and focused.id is not None:
+        if focused in (self.checkpoints, self.voices):  # another pane has lists, too
             self._last_list = f"#{focused.id}"
         chosen: CheckpointView | VoiceFile | None = self.query_one(self._last_list, RowList).selected
         return chosen
