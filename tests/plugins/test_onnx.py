@@ -199,6 +199,18 @@ def test_the_tokens_table_has_one_code_point_a_line_and_every_phoneme_of_the_voi
     assert len(lines) == sum(len(symbol) == 1 for symbol in single.config["phoneme_id_map"])
 
 
+def test_clusters_are_no_tokens_of_sherpa_onnx_and_the_verdict_says_so(single: Exported, tmp_path: Path) -> None:
+    config = {**voice_config(), "vowel_clusters": [["a", "ɪ"]]}
+    files = OnnxExporter().export(single.checkpoint, config, VOICE, tmp_path)
+    symbols = {line.rpartition(" ")[0] for line in files[2].read_text(encoding="utf-8").splitlines()}
+    assert "a" in symbols
+    assert all(len(symbol) == 1 for symbol in symbols)
+    verdict = OnnxVerifier().verify(single.checkpoint, files)
+    assert verdict.accepted
+    assert [(item.rule, item.severity) for item in verdict.findings[1:]] == [("onnx.clusters", Severity.WARNS)]
+    assert len(OnnxVerifier().verify(single.checkpoint, single.files).findings) == 1
+
+
 def test_without_tokens_there_are_two_files(single: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench_onnx.exporter.export_graph", lambda *_: b"what is in it does not matter here")
     exporter = OnnxExporter(OnnxSettings(tokens=False))
