@@ -6,6 +6,7 @@ All of it is a report. When the disk refuses a line the run goes on without it, 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -124,7 +125,8 @@ class Recorder(Callback):
         if record.metrics:
             self._curves.scalars({f"val/{name}": value for name, value in record.metrics.items()}, step)
         for number, sample in enumerate(record.samples, start=1):
-            who = f"_{sample.speaker}" if sample.speaker else ""
+            # TensorBoard's tags hold no other characters.
+            who = re.sub(r"[^-\w.]", "_", f" {sample.speaker}") if sample.speaker else ""
             self._curves.sample(f"sample/{number}{who}", sample, step)
         self._event("validation", progress, **record.metrics)
         if record.mel is not None:
