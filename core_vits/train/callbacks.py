@@ -58,6 +58,8 @@ class Sample:
     """Full scale = 1."""
     sample_rate: int
     """Hz."""
+    speaker: str = ""
+    """Who said it, of a voice with several speakers."""
 
 
 @dataclass(frozen=True, kw_only=True)

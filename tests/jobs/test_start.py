@@ -191,6 +191,43 @@ def test_a_supervisor_that_can_not_start_is_reported_with_its_last_line(
         start_run(workspace, host)
 
 
+def test_a_run_keeps_a_copy_of_the_phoneme_map_it_began_with(workspace: Workspace, host: Any) -> None:
+    own = workspace.root / "own.json"
+    own.write_text('{"_": 0, "^": 1, "$": 2, "a": 14}')
+    run = start_run(workspace, host, overrides={"text.phoneme_map": "own.json"})
+    own.unlink()
+    kept = run_workspace(run.folder).phoneme_map
+    assert kept == run.folder / "phonemes.json"
+    assert read_json(kept)["a"] == 14
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ({"phoneme_map": "no.json"}, r"no\.json: can't be read"),
+        ({"phoneme_map": "own.json"}, r"own\.json: 'a' has the id 999"),
+        ({"phoneme_map": "good.json", "vowel_clusters": [["a", "j"]]}, r"good\.json has no id for 'aj'"),
+    ],
+)
+def test_a_phoneme_map_that_can_not_be_used_leaves_no_run(
+    workspace: Workspace, host: Any, text: dict[str, Any], said: str
+) -> None:
+    (workspace.root / "own.json").write_text('{"_": 0, "^": 1, "$": 2, "a": 999}')
+    (workspace.root / "good.json").write_text('{"_": 0, "^": 1, "$": 2}')
+    host.phonemizer_for = lambda *_: SimpleNamespace(spec=SimpleNamespace(phoneme_type="espeak"))
+    with pytest.raises(ConfigError, match=said):
+        start_run(workspace, host, overrides={f"text.{key}": value for key, value in text.items()})
+    assert not workspace.runs.exists()
+
+
+def test_given_ids_start_without_a_phonemizer(workspace: Workspace, host: Any) -> None:
+    workspace.metadata.write_text("a|1 0 14 0 2\nc|1 0 15 0 2\n")
+    ids = {"dataset.type": "phoneme_ids", "voice.language": "xx"}
+    with pytest.raises(PluginError, match="no phonemizer"):
+        start_run(workspace, host, overrides={**ids, "text.phonemizer": "espeak"})
+    assert start_run(workspace, host, overrides=ids).live
+
+
 @pytest.mark.parametrize("missing", ["metadata.csv", "wavs"])
 def test_a_data_set_that_is_not_there_is_named(workspace: Workspace, host: Any, missing: str) -> None:
     path = workspace.root / missing

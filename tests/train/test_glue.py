@@ -68,6 +68,8 @@ def test_the_architecture_survives_the_way_through_run_json(quality: str) -> Non
     several = replace(one, speakers={"a": 0, "b": 1, "c": 2}, num_symbols=300)
     config = model_config(stored, several)
     assert (config.num_speakers, config.num_symbols, config.gin_channels) == (3, 300, 512)
+    # A table of speakers may have more rows than names.
+    assert model_config(stored, replace(several, num_speakers=5)).num_speakers == 5
 
 
 @pytest.mark.parametrize("stored", [{}, {"audio": 3}, {"audio": {}, "colour": 1}, {"audio": {"sample_rate": -1}}])
@@ -79,9 +81,9 @@ def test_a_model_that_can_not_be_built_is_one_line(stored: dict[str, object]) ->
 
 
 def test_what_prepare_left_is_read(tmp_path: Path) -> None:
-    write_json(tmp_path / "prepare.json", prepared(speakers={"a": 0}))
+    write_json(tmp_path / "prepare.json", prepared(speakers={"a": 0}, num_speakers=3))
     found = read_prepared(tmp_path)
-    assert (found.keys, found.speakers, found.cache) == (KEYS, {"a": 0}, Path("/nowhere"))
+    assert (found.keys, found.speakers, found.cache, found.num_speakers) == (KEYS, {"a": 0}, Path("/nowhere"), 3)
 
 
 def test_nothing_to_train_on_and_nothing_prepared_are_told_apart(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class Recorded:
         self.export_result = Exported(files=(), largest_difference=None, accepted=False, message="not recorded")
         self.play_result = Played(played=True, message="played 1.9 s by sounddevice on 'default'")
         self.voices: list[VoiceFile] = []
+        self.speakers: tuple[str, ...] = ()
         self.exports: dict[Path, Exported] = {}
         self.lock = FileLock(root / "run.lock")
         """The lock of the run that is made to look alive."""
@@ -153,8 +154,11 @@ class Recorded:
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
         return self.exports
 
-    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
-        self.calls.append(("speak", source.name, text))
+    def list_speakers(self, run: RunView) -> Sequence[str]:
+        return self.speakers
+
+    def speak(self, source: Path, run: RunView | None, text: str, speaker: str, progress: Progress) -> Spoken:
+        self.calls.append(("speak", source.name, text, *([speaker] if speaker else [])))
         self._wait()
         return Spoken(wav=self.root / "voices" / "spoken" / "x.wav", seconds=1.9, peak=0.71)
 

@@ -1,6 +1,6 @@
 """The workspace file `workbench.toml`: what is in it, reading, writing, and proposing one for a folder.
 
-Standard library and tomli-w only, so every process may import it.
+Standard library, tomli-w and the light half of `core_vits` only, so every process may import it.
 """
 
 from workbench.config.checks import did_you_mean

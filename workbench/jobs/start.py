@@ -40,6 +40,7 @@ from workbench.jobs.rundir import (
     LAUNCH,
     LOGS,
     METRICS,
+    PHONEME_MAP,
     SAMPLES,
     SETTINGS,
     FileLock,
@@ -246,6 +247,9 @@ def _make_folder(runs: Path, voice: str) -> Path:
 def _describe(folder: Path, workspace: Workspace, host: Host, resume: Path | None) -> None:
     tables = settings_as_dict(workspace)
     tables["workspace"] = {"root": str(workspace.root), "file": str(workspace.file)}
+    if workspace.phoneme_map is not None:
+        shutil.copyfile(workspace.phoneme_map, folder / PHONEME_MAP)
+        tables["text"]["phoneme_map"] = str(folder / PHONEME_MAP)
     (folder / SETTINGS).write_text(tomli_w.dumps(tables), encoding="utf-8")
     identity = {
         "format": FORMAT,

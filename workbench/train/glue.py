@@ -24,6 +24,8 @@ from workbench.jobs.rundir import CHECKPOINTS, IDENTITY, PREPARED, SPLIT, read_j
 
 SPOKEN_FROM_VALIDATION = 3
 """Sentences that are spoken when no clips were held back for it."""
+SPEAKERS_HEARD = 5
+"""Speakers that are heard after each validation, if there are as many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Prepared:
     speakers: Mapping[str, int]
     """Empty for a voice with one speaker."""
     num_symbols: int
+    num_speakers: int = 0
+    """That the model must have; as many as there are names where nothing says more."""
 
 
 def make_trainer(
@@ -82,7 +86,8 @@ def model_config(stored: Mapping[str, Any], prepared: Prepared) -> ModelConfig:
     values = {name: _tuples(value) for name, value in stored.items()}
     try:
         config = ModelConfig(**{**values, "audio": AudioConfig(**stored["audio"])})
-        return replace(config, num_symbols=prepared.num_symbols, num_speakers=max(1, len(prepared.speakers)))
+        speakers = max(1, prepared.num_speakers, len(prepared.speakers))
+        return replace(config, num_symbols=prepared.num_symbols, num_speakers=speakers)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{IDENTITY}: its model can't be used ({error}). Start a new run") from error
 
@@ -101,6 +106,7 @@ def read_prepared(run: Path) -> Prepared:
             keys=tuple(str(clip["key"]) for clip in data["trained"]),
             speakers=dict(data.get("speakers") or {}),
             num_symbols=int(data["num_symbols"]),
+            num_speakers=int(data.get("num_speakers", 0)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{PREPARED}: {type(error).__name__}: {error}. Start a new run") from error
@@ -144,7 +150,7 @@ def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: Train
     return ClipData(
         clips(parts.train),
         clips(parts.validation) if parts.validation else None,
-        [_sentence(reader, key, speakers) for key in spoken if key in reader.entries],
+        sentences(reader, prepared.keys, spoken, speakers),
         batch_size=settings.batch_size,
         seed=settings.seed,
         num_workers=settings.num_workers,
@@ -153,10 +159,37 @@ def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: Train
     )
 
 
-def _sentence(reader: CacheReader, key: str, speakers: Mapping[str, int] | None) -> Sentence:
-    entry = reader.entries[key]
-    speaker = speakers.get(entry.speaker or "", 0) if speakers else None
-    return Sentence(name=entry.text, phoneme_ids=entry.phoneme_ids, speaker_id=speaker)
+def sentences(
+    reader: CacheReader, keys: Sequence[str], spoken: Sequence[str], speakers: Mapping[str, int] | None
+) -> list[Sentence]:
+    """What is spoken after a validation: some clips, each by its own speaker.
+
+    A few clips may all be of one speaker. The first sentence is then spoken by others as well, until as many are heard
+    as `SPEAKERS_HEARD` says, or all.
+
+    Args:
+        reader: has the clips.
+        keys: of all clips of the run.
+        spoken: of those that are spoken.
+        speakers: ids of the speakers; None for a voice with one.
+    """
+    entries = [reader.entries[key] for key in spoken if key in reader.entries]
+    if not speakers:
+        return [Sentence(name=entry.text or entry.file, phoneme_ids=entry.phoneme_ids) for entry in entries]
+    said = [(entry, entry.speaker or "") for entry in entries]
+    heard = {speaker for _, speaker in said}
+    trained = {reader.entries[key].speaker for key in keys if key in reader.entries}
+    silent = [name for name in speakers if name not in heard and name in trained]
+    said += [(entries[0], name) for name in silent[: max(0, SPEAKERS_HEARD - len(heard))] if entries]
+    return [
+        Sentence(
+            name=entry.text or entry.file,
+            phoneme_ids=entry.phoneme_ids,
+            speaker_id=speakers.get(speaker, 0),
+            speaker=speaker,
+        )
+        for entry, speaker in said
+    ]
 
 
 def _read(path: Path) -> dict[str, Any]:

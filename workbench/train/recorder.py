@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -134,7 +135,9 @@ class Recorder(Callback):
         if record.metrics:
             self._curves.scalars({f"val/{name}": value for name, value in record.metrics.items()}, step)
         for number, sample in enumerate(record.samples, start=1):
-            self._curves.sample(f"sample/{number}", sample, step)
+            # TensorBoard's tags hold no other characters.
+            who = re.sub(r"[^-\w.]", "_", f" {sample.speaker}") if sample.speaker else ""
+            self._curves.sample(f"sample/{number}{who}", sample, step)
         self._event("validation", progress, **record.metrics)
         if record.mel is not None:
             self._show(progress, "train", now=True, val_mel=record.mel, progress=None)

@@ -69,6 +69,7 @@ KEYS: tuple[Key, ...] = (
     _key("checkpoints", "speak", "space", "␣", "speak", "speak", "Speak the sentence with what is selected; play it."),
     _key("checkpoints", "sentence", "T", "T", "sentence", "sentence", "Edit the sentence that is spoken."),
     _key("checkpoints", "resume", "r", "r", "app.resume", "resume", "Resume the run that is shown where it ended."),
+    _key("checkpoints", "speaker", "S", "S", "speaker", "speaker", "Choose who speaks it, of several speakers.", False),
     _key("checkpoints", "cancel", "x", "x", "cancel", "cancel", "Cancel what is under way."),
     _key("checkpoints", "run", _BRACKETS, "[ ]", "", "run", "Earlier and later run.", False),
     _key("all", "train", "t", "t", "start_training", "train", "Start a training; asks first, with facts."),

@@ -11,13 +11,15 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core_vits.manifest import ManifestError, read_metadata
+from core_vits.manifest import ManifestError, speaker_ids
 from workbench.config import Workspace
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
+from workbench.jobs.dataset import read_table, texts
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, METRICS, read_lines, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
 from workbench.jobs.start import request_stop, resume_run, start_run
+from workbench.jobs.voice_files import speaker_names
 from workbench.tui.format import count
 from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
 from workbench.workers.client import Worker
@@ -102,7 +104,9 @@ class LiveServices:
             except OSError:
                 continue
             config = path.with_name(path.name + ".json").is_file()
-            voices.append(VoiceFile(onnx=path, bytes=about.st_size, time=about.st_mtime, has_config=config))
+            speakers = speaker_names(path) if config else ()
+            voice = VoiceFile(onnx=path, bytes=about.st_size, time=about.st_mtime, has_config=config, speakers=speakers)
+            voices.append(voice)
         return sorted(voices, key=lambda voice: voice.time, reverse=True)
 
     def scan(self, progress: Progress) -> ScanResult:
@@ -117,17 +121,13 @@ class LiveServices:
         workspace = self._workspace
         dataset = workspace.dataset
         try:
-            manifest = read_metadata(
-                workspace.metadata,
-                delimiter=dataset.delimiter,
-                quoting=dataset.quoting,
-                multi_speaker=dataset.multi_speaker,
-            )
+            manifest = read_table(workspace)
         except ManifestError as error:
             raise DatasetError(str(error)) from error
         training = workspace.training
+        speakers = f" by {len(speaker_ids(manifest.rows))} speakers" if dataset.multi_speaker else ""
         lines = [
-            f"{count(len(manifest.rows))} clips of {dataset.metadata}   {count(training.epochs)} epochs"
+            f"{count(len(manifest.rows))} clips{speakers} of {dataset.metadata}   {count(training.epochs)} epochs"
             + (f", {count(training.max_steps)} batches at most" if training.max_steps else ""),
             f"quality {workspace.voice.quality}   batches of {training.batch_size}   {self.project.device}",
             "It goes on when this window is closed. X stops it with a checkpoint.",
@@ -183,9 +183,13 @@ class LiveServices:
                 )
         return found
 
-    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
-        """In the torch worker; into `spoken/` beside the voices, one file for a source and a sentence."""
-        mark = hashlib.sha256(f"{source}\0{text}".encode()).hexdigest()[:8]
+    def list_speakers(self, run: RunView) -> Sequence[str]:
+        """From the configuration that the preparation left in the run."""
+        return speaker_names(run.folder / CHECKPOINTS, run.folder)
+
+    def speak(self, source: Path, run: RunView | None, text: str, speaker: str, progress: Progress) -> Spoken:
+        """In the torch worker; into `spoken/` beside the voices, one file for a source, a sentence and a speaker."""
+        mark = hashlib.sha256(f"{source}\0{text}\0{speaker}".encode()).hexdigest()[:8]
         wav = self._workspace.voices / "spoken" / f"{source.stem}-{mark}.wav"
         wav.parent.mkdir(parents=True, exist_ok=True)
         spoken = self._torch.call(
@@ -193,6 +197,7 @@ class LiveServices:
             on_progress=progress,
             source=str(source),
             text=text,
+            speaker=speaker or None,
             out_wav=str(wav),
             run_folder=None if run is None else str(run.folder),
             workspace=str(self._workspace.file),
@@ -219,8 +224,13 @@ class LiveServices:
         return [(page.name.removesuffix(".md"), page.read_text(encoding="utf-8")) for page in pages]
 
     def default_sentence(self) -> str:
-        """In the voice's language."""
-        return default_sentence(self._workspace.voice.language)
+        """In the voice's language; of a voice that reads phonemes, the first text of its table."""
+        chosen = self._workspace.text.phonemizer
+        phonetic = any(
+            item.spec.name == chosen and item.spec.phoneme_type == "text" for item in self._host.phonemizers()
+        )
+        known = texts(self._workspace) if phonetic else []
+        return known[0] if known else default_sentence(self._workspace.voice.language)
 
     def close(self) -> None:
         """End the worker processes."""

@@ -43,6 +43,8 @@ class VoiceFile:
     """Unix seconds."""
     has_config: bool
     """Whether `<name>.onnx.json` stands beside it; without it nothing speaks it."""
+    speakers: tuple[str, ...] = ()
+    """Names, the first speaker first; empty for a voice with one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,8 +141,11 @@ class Services(Protocol):
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
         """The last export of each checkpoint of the run."""
 
-    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
-        """Speak a sentence with a checkpoint (of `run`) or an exported voice."""
+    def list_speakers(self, run: RunView) -> Sequence[str]:
+        """Speakers of the run's checkpoints, the first first; none for a voice with one."""
+
+    def speak(self, source: Path, run: RunView | None, text: str, speaker: str, progress: Progress) -> Spoken:
+        """Speak a sentence with a checkpoint (of `run`) or an exported voice; without a speaker, the first speaks."""
 
     def play(self, wav: Path) -> Played:
         """Make a recording heard, or say why not."""
