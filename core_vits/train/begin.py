@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -175,7 +176,8 @@ def plan_begin(
     return BeginPlan(**facts, refusal=why_refused(plan, payload["state_dict"], own=own))
 
 
-def _layout(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+@lru_cache(maxsize=4)
+def _layout(config: ModelConfig) -> Mapping[str, tuple[int, ...]]:
     """Shapes of the model's tensors; nothing is allocated and no random number is drawn."""
     with torch.device("meta"):
         return {name: tuple(value.shape) for name, value in VoiceModels(config).state_dict().items()}
