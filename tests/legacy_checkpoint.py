@@ -47,8 +47,15 @@ def legacy_payload(payload: dict[str, Any], *, epoch: int, batches: int, rate: f
         states.append(
             {"state": state["state"], "param_groups": [{**group, "lr": rate, "initial_lr": 2e-4, "betas": (0.8, 0.99)}]}
         )
-    scheduler = {"gamma": 0.999875, "base_lrs": [2e-4], "last_epoch": epoch + 1, "verbose": False, "_step_count": epoch + 2,
-                 "_get_lr_called_within_step": False, "_last_lr": [rate]}  # fmt: skip
+    scheduler = {
+        "gamma": 0.999875,
+        "base_lrs": [2e-4],
+        "last_epoch": epoch + 1,
+        "verbose": False,
+        "_step_count": epoch + 2,
+        "_get_lr_called_within_step": False,
+        "_last_lr": [rate],
+    }
     return {
         "epoch": epoch,
         "global_step": 2 * batches,

@@ -301,7 +301,8 @@ def _restore_moments(
     state = stored["state"]
     added = sum(moves[name].copied == 0 for name in names)
     groups = stored.get("param_groups")
-    count = len(groups[0].get("params", ())) if isinstance(groups, Sequence) and len(groups) == 1 else -1
+    group: Mapping[str, Any] = groups[0] if isinstance(groups, Sequence) and len(groups) == 1 else {}
+    count = len(group.get("params", ()))
     if count != len(names) - added + extra:
         raise CheckpointFileError(
             f"its optimizer state belongs to {count} parameters, the model has {len(names) - added + extra}. "
@@ -313,12 +314,12 @@ def _restore_moments(
         if index not in state or move.how not in (COPIED, ROWS):
             continue
         kept[index] = _rows_of_moments(state[index], move.rows) if move.rows is not None else state[index]
-    optimization.load_moments(number, kept, groups[0])
+    optimization.load_moments(number, kept, group)
 
 
 def _rows_of_moments(moments: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
     """Adam's state of a table after its rows moved; the count of steps stays."""
     return {
-        name: moved_moments(rows, value) if isinstance(value, Tensor) and value.dim() == 2 else value  # noqa: PLR2004
+        name: moved_moments(rows, value) if isinstance(value, Tensor) and value.dim() == 2 else value
         for name, value in moments.items()
     }

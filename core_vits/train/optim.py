@@ -104,9 +104,7 @@ def _adamw(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, 
     return AdamW(parameters, lr=rate, betas=betas, eps=ADAM_EPSILON, weight_decay=WEIGHT_DECAY, fused=True)
 
 
-def _restore_optimizer(
-    optimizer: AdamW, moments: Mapping[int, Mapping[str, Any]], stored: Mapping[str, Any]
-) -> None:
+def _restore_optimizer(optimizer: AdamW, moments: Mapping[int, Mapping[str, Any]], stored: Mapping[str, Any]) -> None:
     """Load one optimizer's state, keeping how this machine computes and which parameters there are.
 
     Raises:

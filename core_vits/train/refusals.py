@@ -130,8 +130,7 @@ def _symbols(plan: BeginPlan) -> str:
     old, new = plan.origin.config.num_symbols, plan.config.num_symbols
     if old != new:
         return (
-            f"this checkpoint has a table of {old} phonemes, the project one of {new}. "
-            f"{_WARM_START} copies what fits"
+            f"this checkpoint has a table of {old} phonemes, the project one of {new}. {_WARM_START} copies what fits"
         )
     return ""
 
@@ -146,9 +145,7 @@ def _other_tensors(plan: BeginPlan) -> str:
                 f"the tensor {move.name} is missing or has another shape than the project's model wants. "
                 f"{_WARM_START} copies what fits"
             )
-    extra = [
-        name for name in plan.surgery.dropped if name not in _moved(plan) and not name.startswith("model_mrd.")
-    ]
+    extra = [name for name in plan.surgery.dropped if name not in _moved(plan) and not name.startswith("model_mrd.")]
     if extra:
         return f"the tensor {extra[0]} has no place in the project's model. {_WARM_START} copies what fits"
     return ""

@@ -213,7 +213,11 @@ def _plan(
 
 
 def _moves(
-    before: Shapes, wanted: Shapes, rows: Mapping[str, Rows], may_copy: Callable[[str], bool], from_zero: tuple[str, ...]
+    before: Shapes,
+    wanted: Shapes,
+    rows: Mapping[str, Rows],
+    may_copy: Callable[[str], bool],
+    from_zero: tuple[str, ...],
 ) -> Iterator[Move]:
     for name, shape in wanted.items():
         size = prod(shape)
@@ -258,9 +262,7 @@ def first_rows(size_before: int, size_after: int) -> Rows:
 # --- execution ------------------------------------------------------------------------------------------------------
 
 
-def operate(
-    surgery: Surgery, state: Mapping[str, Tensor], built: Mapping[str, Tensor], seed: int
-) -> dict[str, Tensor]:
+def operate(surgery: Surgery, state: Mapping[str, Tensor], built: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
     """The state of the new model.
 
     Args:

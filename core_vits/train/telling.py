@@ -232,7 +232,7 @@ def _warnings(plan: BeginPlan) -> Iterator[str]:
     origin, resumes = plan.origin, plan.choices.mode == RESUME
     if resumes and origin.held and plan.choices.rates not in (KEEP, SET):
         who = "Piper never applied its decay" if origin.maker == PIPER else "its run held the learning rate"
-        yield f"{who}; from here on the rate falls. Hold it with learning_rate = \"keep\" (--learning-rate keep)"
+        yield f'{who}; from here on the rate falls. Hold it with learning_rate = "keep" (--learning-rate keep)'
     if not origin.discriminators and plan.choices.mode != VOCODER:
         yield "the file has no discriminators: they begin anew and will be easy to deceive for a while"
     if origin.warm_start_file:
@@ -246,6 +246,8 @@ def _copying_warnings(plan: BeginPlan) -> Iterator[str]:
     share, old = plan.surgery.generator_share(), plan.origin.sample_rate
     if plan.choices.mode != VOCODER and share < _SMALL_SHARE:
         yield f"only {_percent(share)} of the generator fits; this is close to beginning from scratch"
+    if plan.origin.config.num_speakers > 1 == plan.config.num_speakers:
+        yield "what tells its speakers apart is left out, so the voice begins as none of them"
     if old is not None and old != plan.config.audio.sample_rate:
         new = plan.config.audio.sample_rate
         yield f"the file was trained at {old} Hz, this run has {new} Hz: every pitch it learnt is another one now"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ import torch
 from legacy_checkpoint import legacy_payload, write_legacy
 from numpy.typing import NDArray
 from training_parts import CONFIG, MadeUpData, Notes, settings, small_payload
-from vits_parity import deviation, read_arrays
+from vits_parity import read_arrays
 
 from core_vits.architecture import architecture_from_state_dict
 from core_vits.checkpoint import EXTRAS_KEY, load_checkpoint
@@ -23,15 +23,14 @@ from core_vits.config import PRESETS, ConfigError, ModelConfig
 from core_vits.dataset import Batch
 from core_vits.errors import CheckpointFileError
 from core_vits.synthesizer import Synthesizer
-from core_vits.train.begin import BeginPlan, Choices, Known, carry_out, plan_begin
+from core_vits.train.begin import BeginPlan, Choices, carry_out, plan_begin
 from core_vits.train.callbacks import Callback, Progress, StepRecord
 from core_vits.train.loop import Trainer
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
 from core_vits.train.origin import FIRST_PIPER, OURS, PIPER, read_origin
-from core_vits.train.settings import Position, TrainSettings
-from core_vits.train.surgery import COPIED, ROWS, SPEAKER_TABLE, SYMBOL_TABLE, operate
-from core_vits.train.telling import facts_of, plan_as_json
+from core_vits.train.settings import Position
+from core_vits.train.telling import facts_of
 
 RUNS = ("minid", "minid_ms", "minid_mrd")
 
@@ -81,7 +80,12 @@ def config_of(payload: Mapping[str, Any]) -> ModelConfig:
 
 
 def make(
-    folder: Path, config: ModelConfig, *extra: Callback, data: Any = None, choices: Choices | None = None, **changes: Any
+    folder: Path,
+    config: ModelConfig,
+    *extra: Callback,
+    data: Any = None,
+    choices: Choices | None = None,
+    **changes: Any,
 ) -> tuple[Trainer, Notes]:
     notes = Notes()
     trainer = Trainer(
@@ -216,7 +220,9 @@ class TestPositions:
         assert origin.maker == FIRST_PIPER
         assert origin.position == Position(epoch=427, step=101_199)
         assert origin.position.optimizer_step == 202_398
-        assert f"epoch={origin.position.labelled_epoch}-step={origin.position.optimizer_step}" == "epoch=426-step=202398"
+        assert (
+            f"epoch={origin.position.labelled_epoch}-step={origin.position.optimizer_step}" == "epoch=426-step=202398"
+        )
         assert origin.batches_per_epoch == 237
 
     def test_of_a_legacy_file_that_piper_went_on_with_the_step_counter_that_began_anew_is_not_believed(
@@ -297,7 +303,7 @@ def used_rates(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> list[tuple[
 
 
 class TestRates:
-    DECAY = {"lr_decay": 0.5, "lr_decay_d": 0.25, "learning_rate": 8e-4, "learning_rate_d": 4e-4}
+    DECAY: ClassVar = {"lr_decay": 0.5, "lr_decay_d": 0.25, "learning_rate": 8e-4, "learning_rate_d": 4e-4}
 
     @pytest.mark.parametrize(
         ("policy", "expected"),
