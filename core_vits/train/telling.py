@@ -135,7 +135,8 @@ def _goes_on(plan: BeginPlan) -> str:
             f"with the first batch of epoch {_count(at.epoch + 1)} of {epochs} {names}; the file doesn't say which "
             "clips of it were trained"
         )
-    return f"with epoch {_count(at.epoch + 1)} of {epochs} {names}; {_count(plan.settings.epochs - at.epoch)} are left"
+    left = max(0, plan.settings.epochs - at.epoch)
+    return f"with epoch {_count(at.epoch + 1)} of {epochs} {names}; {_count(left)} {'is' if left == 1 else 'are'} left"
 
 
 def _rate(who: str, rate: Rate, epochs: int) -> str:

@@ -217,9 +217,12 @@ def kept_split(
 ) -> Split | None:
     """The split of the run that a checkpoint comes from, for the same clips; None when it is not known.
 
-    New clips are divided among themselves. A clip that was trained on never validates.
+    The clips stay in its order, on which the order of the batches hangs. New clips are divided among themselves. A clip
+    that was trained on never validates.
     """
-    parts = {key: _part_before(key, before, files) for key in clips}
+    place = {key: number for number, key in enumerate(before.part_of_key)}
+    ordered = sorted(clips, key=lambda key: place.get(key, len(place)))
+    parts = {key: _part_before(key, before, files) for key in ordered}
     if not any(part == PARTS[0] for part in parts.values()):
         return None
     new = [key for key, part in parts.items() if part is None]

@@ -27,7 +27,8 @@ from workbench.tui.messages import Looked, Said
 from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import AskScreen
 from workbench.tui.screens.pages import Page, help_text
-from workbench.tui.services import Services
+from workbench.tui.screens.start import READING, Start, StartScreen
+from workbench.tui.services import Beginning, Services, StartPlan
 from workbench.tui.threads import SCAN_JOB, ThreadedApp
 from workbench.tui.watch import Snapshot, Watcher
 from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, run_state
@@ -310,25 +311,41 @@ class WorkbenchApp(ThreadedApp):
 
     def action_start_training(self) -> None:
         """Ask, with facts, then start."""
+        self.begin_with(None)
+
+    def begin_with(self, checkpoint: Path | None) -> None:
+        """Ask about a new run that begins with this checkpoint; None: with what the settings name, if anything."""
         if self.snapshot.live is not None:
             self.post_message(Said(f"{self.snapshot.live.id} is training already; X stops it", "warn"))
             return
-        self.in_thread(self.services.training_facts, self._ask_to_train)
+        services = self.services
+        self.in_thread(lambda: (services.training_facts(), services.beginning(checkpoint)), self._ask_to_train)
 
-    def _ask_to_train(self, facts: str) -> None:
+    def _ask_to_train(self, found: tuple[str, Beginning | None]) -> None:
+        facts, beginning = found
         stopped = self.snapshot.resumable
-        answers = [("train", "train from the start"), ("cancel", "cancel")]
+        others = []
         if stopped is not None:
-            answers.insert(1, ("resume", f"resume {stopped.id}"))
+            others = [("resume", f"resume {stopped.id}")]
             facts += f"\n\n{stopped.id}: {run_state(stopped)}; r resumes it where it ended."
+        if beginning is not None:
+            screen = StartScreen(facts, beginning, [("scratch", "from scratch"), *others])
+            self.push_screen(screen, self._answered_to_train)
+            return
 
         def answered(answer: str | None) -> None:
-            if answer == "train":
-                self._start(None)
-            elif answer == "resume":
-                self._start(stopped)
+            self._answered_to_train(Start(how=answer) if answer in {"scratch", "resume"} else None)
 
-        self.push_screen(AskScreen("start a training?", facts, answers, first="train"), answered)
+        answers = [("scratch", "train from the start"), *others, ("cancel", "cancel")]
+        self.push_screen(AskScreen("start a training?", facts, answers, first="scratch"), answered)
+
+    def _answered_to_train(self, answer: Start | None) -> None:
+        if answer is None:
+            return
+        if answer.beginning is not None and answer.plan is not None:
+            self._start(None, (answer.beginning, answer.plan))
+        else:
+            self._start(self.snapshot.resumable if answer.how == "resume" else None)
 
     def action_resume(self) -> None:
         """Resume the latest run that did not reach its last epoch."""
@@ -339,7 +356,7 @@ class WorkbenchApp(ThreadedApp):
         else:
             self._start(self.snapshot.resumable)
 
-    def _start(self, resume: RunView | None) -> None:
+    def _start(self, resume: RunView | None, begin: tuple[Beginning, StartPlan] | None = None) -> None:
         self.post_message(Said("starting the training …" if resume is None else f"resuming {resume.id} …"))
 
         async def started(run: RunView) -> None:
@@ -348,7 +365,7 @@ class WorkbenchApp(ThreadedApp):
             self.post_message(Said(f"{run.id} is started; it goes on when this window is closed", "good"))
             await self.action_pane("train")
 
-        self.in_thread(lambda: self.services.start(resume), lambda run: self.call_later(started, run))
+        self.in_thread(lambda: self.services.start(resume, begin), lambda run: self.call_later(started, run))
 
     def action_stop_training(self) -> None:
         """Ask, then request a stop."""
@@ -379,7 +396,7 @@ class WorkbenchApp(ThreadedApp):
 
     def action_quit_viewer(self) -> None:
         """Leave; ask first when an export or speech under way would be lost. A scan costs nothing to do again."""
-        lost = [job for job in self.jobs if job != SCAN_JOB]
+        lost = [job for job in self.jobs if job not in (SCAN_JOB, READING)]
         if not lost:
             self._leave("leave")
             return

@@ -191,7 +191,14 @@ class CheckpointsPane(Pane):
         if exported is not None:
             lines += ["", *self._report(exported)]
         return "\n".join(
-            [*lines, "", "e exports it as a voice", "␣ speaks the sentence with it", "T edits the sentence"]
+            [
+                *lines,
+                "",
+                "e exports it as a voice",
+                "␣ speaks the sentence with it",
+                "T edits the sentence",
+                "n starts a new run from it",
+            ]
         )
 
     def action_export(self) -> None:
@@ -216,6 +223,14 @@ class CheckpointsPane(Pane):
         text = self.sentence
         name = f"speech of {source.name}"
         self._begin(name, lambda progress: self.services.speak(source, run, text, progress), "speak")
+
+    def action_new_run(self) -> None:
+        """Ask about a training that begins with the selected checkpoint."""
+        chosen = self.checkpoints.selected
+        if chosen is None:
+            self.say("nothing to begin with: there is no checkpoint yet; press t to train", "warn")
+            return
+        self.workbench.begin_with(Path(chosen.file))
 
     def action_sentence(self) -> None:
         """Edit the sentence."""

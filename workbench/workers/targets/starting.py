@@ -69,6 +69,7 @@ def plan(settings: dict[str, Any], *, own: bool = False, progress: Progress | No
         return _from_scratch(project)
     try:
         payload = _load(checkpoint, report)
+        report(0, 0, "working out what is kept")
         origin = read_origin(payload)
         start = workspace.start
         choices = Choices(mode=start.mode, learning_rate=start.learning_rate, optimizer=start.optimizer)
@@ -249,15 +250,17 @@ def _split_fact(made: BeginPlan, before: Background, project: Project) -> Fact:
 
 def _phoneme_fact(made: BeginPlan, before: Background, project: Project) -> Fact:
     """The phonemizer then and now."""
-    now = project.phonemizer or "no phonemizer that works here"
+    now = _short(project.phonemizer)
     then = made.origin.phonemizer or before.phonemizer
+    if then and then == project.phonemizer:
+        return Fact(label="phonemizer", text=f"{now}, as before")
     if then:
-        if then == now:
-            return Fact(label="phonemizer", text=f"{now}, as before")
-        return Fact(label="phonemizer", text=f"{then} before, {now} now: it may hear other phonemes", warning=True)
+        text = f"{_short(then)} before, {now} now: the same text may give other phonemes"
+        return Fact(label="phonemizer", text=text, warning=True)
     if before.config_file is None or not made.symbols_known:
         text = (
-            f"{now}; that of the checkpoint is not known (no config.json beside it), its numbers are taken as they are"
+            f"{now}; that of the checkpoint is not known (no config.json beside it), so its phonemes are taken to have "
+            "the numbers that they have here"
         )
         return Fact(label="phonemizer", text=text, warning=True)
     piper = f"piper {before.piper_version}" if before.piper_version else "no piper_version"
