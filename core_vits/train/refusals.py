@@ -123,8 +123,9 @@ def _speakers(plan: BeginPlan) -> str:
 def _symbols(plan: BeginPlan) -> str:
     moved, shown = plan.moved_symbols, " ".join(plan.moved_symbols[:_SHOWN])
     if moved:
+        have = "1 phoneme has another number" if len(moved) == 1 else f"{len(moved)} phonemes have other numbers"
         return (
-            f"{len(moved)} phonemes have other numbers in the checkpoint than in this project ({shown}). Use its "
+            f"{have} in the checkpoint than in this project ({shown}). Use its "
             f"phoneme map (phoneme_map in [text]), or {_WARM_START}, which moves what it learnt about them"
         )
     old, new = plan.origin.config.num_symbols, plan.config.num_symbols

@@ -197,8 +197,7 @@ def _names(plan: BeginPlan) -> Iterator[Fact]:
     if plan.moved_symbols:
         yield Fact(
             label="phonemes",
-            text=f"{len(plan.moved_symbols)} have another number now ({_list(plan.moved_symbols)}); what was learnt "
-            "about them moves along",
+            text=f"other numbers than before: {_list(plan.moved_symbols)}; what was learnt about them moves along",
         )
     if plan.new_speakers or plan.dropped_speakers:
         new = f"new: {_list(plan.new_speakers)}" if plan.new_speakers else ""

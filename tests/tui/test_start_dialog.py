@@ -1,4 +1,4 @@
-"""The question before a training that begins with a checkpoint: facts, choices, refusals, and nothing started unasked."""
+"""The question before a training that begins with a checkpoint: facts, choices, refusals; nothing starts unasked."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ async def test_what_the_file_holds_is_shown_before_anything_starts_and_enter_sta
         await pilot.press("enter")
         await until(pilot, lambda: "● training" in screen_text(app))
         chosen = Beginning(
-            checkpoint=piper.root / "epoch=426-step=202398.ckpt", mode="resume", learning_rate="continue", optimizer="keep"
+            checkpoint=piper.root / "epoch=426-step=202398.ckpt",
+            mode="resume",
+            learning_rate="continue",
+            optimizer="keep",
         )
         assert ("begin", chosen) in piper.calls
 

@@ -235,8 +235,9 @@ def _split_fact(made: BeginPlan, before: Background, project: Project) -> Fact:
         parts = [before.part_of_file.get(file) for file in project.files]
         known = sum(part is not None for part in parts)
         if any(part == PARTS[0] for part in parts):
-            new = f", {len(parts) - known} new clips are divided anew" if known < len(parts) else ""
-            return Fact(label="split", text=f"that of {before.run.name} is kept for {known} clips{new}")
+            new = f" (new clips: {len(parts) - known})" if known < len(parts) else ""
+            text = f"that of {before.run.name} is kept for {known} of {len(parts)} clips{new}"
+            return Fact(label="split", text=text)
         return Fact(label="split", text=f"new: no clip of this data set was trained in {before.run.name}")
     if made.origin.maker == OURS:
         text = "new: the run of the checkpoint is not beside it, so validation may hold clips that it was trained on"
@@ -284,11 +285,10 @@ def _from_scratch(project: Project) -> dict[str, Any]:
             (training.learning_rate_d, training.lr_decay_d),
         )
     ]
+    voices = "1 speaker" if config.num_speakers == 1 else f"{config.num_speakers} speakers"
     facts = [
         Fact(label="checkpoint", text="none: the weights begin at random"),
-        Fact(
-            label="model", text=f"'{quality_of(config)}', {config.num_speakers} speakers, {config.audio.sample_rate} Hz"
-        ),
+        Fact(label="model", text=f"'{quality_of(config)}', {voices}, {config.audio.sample_rate} Hz"),
         Fact(
             label="rate",
             text=f"generator {training.learning_rate:.3g}, {last[0]:.3g} in epoch {training.epochs}; discriminators "
