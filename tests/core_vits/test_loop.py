@@ -118,6 +118,15 @@ class TestResume:
         trainer, notes, outcome = run(tmp_path, stop=StopAt(0).reached())
         assert (outcome, trainer.position.step, notes.saved) == ("stopped", 0, [])
 
+    def test_a_new_run_that_goes_on_from_the_middle_of_an_epoch_ends_with_the_same_weights_too(
+        self, tmp_path: Path, whole: Whole
+    ) -> None:
+        first, before, _ = run(tmp_path / "one", stop=StopAt(6))
+        second, after, outcome = run(tmp_path / "two", begin_with=tmp_path / "one" / "epoch=1-step=12.ckpt")
+        assert (outcome, first.position) == ("completed", Position(epoch=1, batch=2, step=6))
+        assert before.losses + after.losses == whole.losses
+        assert_same(whole.weights, weights(second))
+
     def test_resuming_passes_over_a_damaged_newest_checkpoint_and_says_so(self, tmp_path: Path, whole: Whole) -> None:
         good = tmp_path / "epoch=0-step=8.ckpt"
         good.write_bytes((whole.folder / good.name).read_bytes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -27,10 +26,11 @@ from workbench.tui.messages import Looked, Said
 from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import AskScreen
 from workbench.tui.screens.pages import Page, help_text
-from workbench.tui.screens.start import READING, Start, StartScreen
-from workbench.tui.services import Beginning, Services, StartPlan
-from workbench.tui.threads import SCAN_JOB, ThreadedApp
-from workbench.tui.watch import Snapshot, Watcher
+from workbench.tui.screens.start import READING
+from workbench.tui.services import Services
+from workbench.tui.starting import StartingApp
+from workbench.tui.threads import SCAN_JOB
+from workbench.tui.watch import Watcher
 from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, run_state
 from workbench.tui.widgets.panel import Panel
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from workbench.api import PaneSpec
     from workbench.config import Workspace
     from workbench.host.host import Host
-    from workbench.jobs.runs import RunView
     from workbench.tail.follower import RunFollower
 
 TICK_SECONDS = 0.5
@@ -67,7 +66,7 @@ def _checkpoints_pane() -> Widget:
     return CheckpointsPane(id="checkpoints-pane")
 
 
-class WorkbenchApp(ThreadedApp):
+class WorkbenchApp(StartingApp):
     """Frame, run state, messages, confirmations."""
 
     TITLE = "Voice Workbench"
@@ -81,19 +80,16 @@ class WorkbenchApp(ThreadedApp):
     def __init__(
         self, services: Services, *, plugin_panes: Sequence[tuple[PaneSpec, Callable[[], Widget]]] = ()
     ) -> None:
-        super().__init__()
+        super().__init__(services)
         # Over SSH an animation is a burst of bytes that says nothing.
         self.animation_level = "none"
         self._clean, self._no_color = CleanFilter(), NoColor()
-        self.services = services
-        self.snapshot = Snapshot()
         self.curves: RunFollower | None = None
         self.alerts = AlertLog(services.now)
         self._watcher = Watcher(services)
         self._looking = False
         self._look_problem = ""
         self._began = False
-        self._shown_run: Path | None = None
         self._first_look = True
         self._active = ""
         self._terminal = Size(80, 24)
@@ -308,64 +304,6 @@ class WorkbenchApp(ThreadedApp):
         """What the trainer printed."""
         empty = "There is no run yet, so nothing was printed. Press t to train."
         self.push_screen(Page("trainer log", lambda: "\n".join(self.snapshot.log) or empty, at_end=True))
-
-    def action_start_training(self) -> None:
-        """Ask, with facts, then start."""
-        self.begin_with(None)
-
-    def begin_with(self, checkpoint: Path | None) -> None:
-        """Ask about a new run that begins with this checkpoint; None: with what the settings name, if anything."""
-        if self.snapshot.live is not None:
-            self.post_message(Said(f"{self.snapshot.live.id} is training already; X stops it", "warn"))
-            return
-        services = self.services
-        self.in_thread(lambda: (services.training_facts(), services.beginning(checkpoint)), self._ask_to_train)
-
-    def _ask_to_train(self, found: tuple[str, Beginning | None]) -> None:
-        facts, beginning = found
-        stopped = self.snapshot.resumable
-        others = []
-        if stopped is not None:
-            others = [("resume", f"resume {stopped.id}")]
-            facts += f"\n\n{stopped.id}: {run_state(stopped)}; r resumes it where it ended."
-        if beginning is not None:
-            screen = StartScreen(facts, beginning, [("scratch", "from scratch"), *others])
-            self.push_screen(screen, self._answered_to_train)
-            return
-
-        def answered(answer: str | None) -> None:
-            self._answered_to_train(Start(how=answer) if answer in {"scratch", "resume"} else None)
-
-        answers = [("scratch", "train from the start"), *others, ("cancel", "cancel")]
-        self.push_screen(AskScreen("start a training?", facts, answers, first="scratch"), answered)
-
-    def _answered_to_train(self, answer: Start | None) -> None:
-        if answer is None:
-            return
-        if answer.beginning is not None and answer.plan is not None:
-            self._start(None, (answer.beginning, answer.plan))
-        else:
-            self._start(self.snapshot.resumable if answer.how == "resume" else None)
-
-    def action_resume(self) -> None:
-        """Resume the latest run that did not reach its last epoch."""
-        if self.snapshot.live is not None:
-            self.post_message(Said(f"{self.snapshot.live.id} is training already", "warn"))
-        elif self.snapshot.resumable is None:
-            self.post_message(Said("no stopped training with a checkpoint to resume; t starts one", "warn"))
-        else:
-            self._start(self.snapshot.resumable)
-
-    def _start(self, resume: RunView | None, begin: tuple[Beginning, StartPlan] | None = None) -> None:
-        self.post_message(Said("starting the training …" if resume is None else f"resuming {resume.id} …"))
-
-        async def started(run: RunView) -> None:
-            self._shown_run = run.folder
-            self.look_again()
-            self.post_message(Said(f"{run.id} is started; it goes on when this window is closed", "good"))
-            await self.action_pane("train")
-
-        self.in_thread(lambda: self.services.start(resume, begin), lambda run: self.call_later(started, run))
 
     def action_stop_training(self) -> None:
         """Ask, then request a stop."""

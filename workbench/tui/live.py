@@ -148,15 +148,16 @@ class LiveServices:
 
     def beginning(self, checkpoint: Path | None) -> Beginning | None:
         """From `[start]`, or to go on from one checkpoint; learning rates that its run held stay held."""
-        start = self._workspace.start
+        settings = self._workspace
         if checkpoint is not None:
             run = run_of(checkpoint)
             going_on = going_on_from(checkpoint, run_workspace(run) if run is not None else None)
-            start = with_overrides(self._workspace, going_on).start
-        if not start.checkpoint:
+            settings = with_overrides(settings, going_on)
+        if settings.start_checkpoint is None:
             return None
+        start = settings.start
         return Beginning(
-            checkpoint=self._workspace.root / Path(start.checkpoint).expanduser(),
+            checkpoint=settings.start_checkpoint,
             mode=start.mode,
             learning_rate=start.learning_rate,
             optimizer=start.optimizer,
