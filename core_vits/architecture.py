@@ -64,16 +64,23 @@ def architecture_from_state_dict(
         CheckpointFileError: these are not the tensors of a Piper model; names the tensor that is missing or odd.
     """
     try:
-        known = model_config_from_piper(hyper_parameters or {})
-    except ConfigError:
+        known = model_config_from_piper({k: v for k, v in (hyper_parameters or {}).items() if _is_plain(v)})
+    except (ConfigError, RecursionError):
         known = ModelConfig()  # hyperparameters that contradict one another: the shapes decide
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     try:
         return _from_shapes(shapes, known)
     except KeyError as error:
         raise CheckpointFileError(f"not a Piper model: the tensor {error.args[0]!r} is missing") from None
-    except (ConfigError, IndexError, ValueError) as error:
+    except (ConfigError, IndexError, ValueError, ZeroDivisionError) as error:
         raise CheckpointFileError(f"not a Piper model: {' '.join(str(error).split())}") from None
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it can be a hyperparameter: a tensor, say, would be compared with numbers later and fail there."""
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, str | bool | int | float)
 
 
 def _from_shapes(shapes: Mapping[str, tuple[int, ...]], known: ModelConfig) -> ModelConfig:

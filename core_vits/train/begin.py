@@ -301,8 +301,10 @@ def _restore_moments(
     state = stored["state"]
     added = sum(moves[name].copied == 0 for name in names)
     groups = stored.get("param_groups")
-    group: Mapping[str, Any] = groups[0] if isinstance(groups, Sequence) and len(groups) == 1 else {}
-    count = len(group.get("params", ()))
+    group = groups[0] if isinstance(groups, list | tuple) and len(groups) == 1 else None
+    if not isinstance(group, Mapping) or not isinstance(group.get("params"), list | tuple):
+        raise CheckpointFileError('its optimizer state is damaged. Set optimizer = "fresh" in [start]')
+    count = len(group["params"])
     if count != len(names) - added + extra:
         raise CheckpointFileError(
             f"its optimizer state belongs to {count} parameters, the model has {len(names) - added + extra}. "
@@ -311,7 +313,7 @@ def _restore_moments(
     kept: dict[int, Mapping[str, Any]] = {}
     for index, name in enumerate(names):
         move = moves[name]
-        if index not in state or move.how not in (COPIED, ROWS):
+        if not isinstance(state.get(index), Mapping) or move.how not in (COPIED, ROWS):
             continue
         kept[index] = _rows_of_moments(state[index], move.rows) if move.rows is not None else state[index]
     optimization.load_moments(number, kept, group)

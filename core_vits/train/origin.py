@@ -92,15 +92,15 @@ def read_origin(payload: Mapping[str, Any]) -> Origin:
         unfinished=unfinished,
         batches_per_epoch=_batches_per_epoch(extras, position, unfinished=unfinished),
         learning_rates=rates,
-        held=maker == PIPER or _mapping(extras.get("begun")).get("learning_rate") == "keep",
+        held=maker == PIPER or _text(_mapping(extras.get("begun")).get("learning_rate")) == "keep",
         discriminators=any(key.startswith("model_d.") for key in state),
         betas={side: betas for side, group in groups.items() if (betas := _betas(group.get("betas")))},
         has_state={side: bool(_mapping(_optimizer(payload, number).get("state"))) for number, side in enumerate(SIDES)},
-        warm_start_file=next((str(hyper[name]) for name in _WARM_START_PATHS if hyper.get(name)), ""),
+        warm_start_file=next(filter(None, (_text(hyper.get(name)) for name in _WARM_START_PATHS)), ""),
         hyper_parameters=hyper,
         speakers=_speakers(extras.get("speakers")),
         symbols=_symbols(extras.get("phoneme_id_map")),
-        phonemizer=str(extras.get("phonemizer") or "")[:200],
+        phonemizer=_text(extras.get("phonemizer")),
     )
 
 
@@ -118,7 +118,7 @@ def not_finite(state: Mapping[str, Tensor]) -> str:
 def _maker(payload: Mapping[str, Any], hyper: Mapping[str, Any]) -> str:
     if isinstance(payload.get(EXTRAS_KEY), Mapping):
         return OURS
-    version = str(payload.get("pytorch-lightning_version", ""))
+    version = _text(payload.get("pytorch-lightning_version"))
     if any(".batch_loop." in str(key) for key in _fit_loop(payload)) or version.startswith("1."):
         return FIRST_PIPER
     if "learning_rate_d" in hyper or "_instantiator" in hyper:
@@ -230,6 +230,10 @@ def _number(value: object) -> float | None:
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _text(value: object) -> str:
+    return value[:200] if isinstance(value, str) else ""
 
 
 def _speakers(value: object) -> dict[str, int] | None:

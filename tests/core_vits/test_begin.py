@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +31,7 @@ from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
 from core_vits.train.origin import FIRST_PIPER, OURS, PIPER, read_origin
 from core_vits.train.settings import Position
-from core_vits.train.telling import facts_of
+from core_vits.train.telling import facts_of, plan_as_json
 
 RUNS = ("minid", "minid_ms", "minid_mrd")
 
@@ -284,6 +285,59 @@ class TestMakers:
         else:
             assert plan.position.epoch == 3
             assert all(fact.text for fact in facts_of(plan))
+
+
+ODD: tuple[Any, ...] = (
+    None, -1, 2**70, float("nan"), "x", [], {}, (), True, torch.zeros(2), torch.tensor(float("nan")), [1, "a"],
+    {0: None},
+)  # fmt: skip
+
+
+def spoil(value: Any, chance: random.Random) -> None:
+    """Replace or remove something in nested dictionaries and lists."""
+    while True:
+        key = chance.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        if isinstance(value[key], dict | list) and value[key] and chance.random() < 0.8:
+            value = value[key]
+        elif isinstance(value, dict) and chance.random() < 0.2:
+            del value[key]
+            return
+        else:
+            value[key] = chance.choice(ODD)
+            return
+
+
+def containers_copied(value: Any) -> Any:
+    """The same with dictionaries and lists of its own, and the same tensors."""
+    if isinstance(value, dict):
+        return {key: containers_copied(item) for key, item in value.items()}
+    return [containers_copied(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_spoiled_file_is_used_as_far_as_it_makes_sense_or_refused_in_a_line(small: dict[str, Any], seed: int) -> None:
+    chance = random.Random(seed)
+    outcomes = []
+    for _ in range(10):
+        payload = containers_copied({**small, "state_dict": None})
+        payload[EXTRAS_KEY] = {"epoch": 3, "batch": 1, "step": 7, "batches_per_epoch": 2, "speakers": {"a": 0}}
+        for _ in range(chance.choice([1, 2, 5])):
+            spoil(payload, chance)
+        try:
+            plan, whole = resumed({**payload, "state_dict": small["state_dict"]})
+        except CheckpointFileError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            outcomes.append("refused")
+            continue
+        assert all(fact.text for fact in facts_of(plan))
+        assert plan_as_json(plan)["refusal"] == ""
+        for optimizer in whole.optimization.optimizers:
+            for parameter in optimizer.param_groups[0]["params"]:
+                parameter.grad = torch.full_like(parameter, 1e-3)
+            optimizer.step()
+        assert whole.models.all_finite()
+        outcomes.append("used")
+    assert "used" in outcomes
 
 
 # --- learning rates -------------------------------------------------------------------------------------------------
