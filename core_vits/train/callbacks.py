@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core_vits.train.begin import BeginPlan
 from core_vits.train.settings import Position
 
 
@@ -95,6 +96,9 @@ class SavedCheckpoint:
 
 class Callback:
     """Base class: override what you want to hear of."""
+
+    def on_begin(self, progress: Progress, checkpoint: Path, plan: BeginPlan) -> None:
+        """A new run has taken over what the plan says of another run's checkpoint; comes before `on_run_start`."""
 
     def on_run_start(self, progress: Progress, resumed_from: Path | None) -> None:
         """Models are built, and restored when the run is resumed; nothing is trained yet."""

@@ -31,7 +31,7 @@ from workbench.jobs import start
 from workbench.jobs.checks import check_not_done
 from workbench.jobs.rundir import FileLock, ask_to_stop, is_held, read_json, read_lines, write_json, write_status
 from workbench.jobs.runs import list_runs, read_run
-from workbench.jobs.start import request_stop, resume_run, run_workspace, start_run, wait
+from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run, wait
 
 TRAIN = """
 import sys, time
@@ -334,6 +334,36 @@ def test_a_checkpoint_to_go_on_from_must_exist_and_is_written_down(workspace: Wo
         archive.writestr("a/data.pkl", b"")
     run = start_run(workspace, host, resume=workspace.root / "a.ckpt")
     assert run.identity["resumed_from"] == str(workspace.root / "a.ckpt")
+
+
+def test_the_start_table_is_obeyed_and_written_down(workspace: Workspace, host: Any) -> None:
+    with zipfile.ZipFile(workspace.root / "a.ckpt", "w") as archive:
+        archive.writestr("a/data.pkl", b"")
+    begun = with_overrides(workspace, {"start.checkpoint": "a.ckpt", "start.mode": "vocoder"})
+    run = start_run(begun, host, model={"hidden_channels": 48})
+    assert run.identity["resumed_from"] == str(workspace.root / "a.ckpt")
+    assert run.identity["model"] == {"hidden_channels": 48}
+    assert run_workspace(run.folder).start == begun.start
+    request_stop(run.folder)
+    wait(run.folder, 20)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        start_run(workspace, host, overrides={"start.checkpoint": "none.ckpt"})
+
+
+def test_going_on_from_a_run_that_held_its_learning_rates_holds_them(workspace: Workspace) -> None:
+    path = workspace.root / "a.ckpt"
+    for mode, rate, expected in (
+        ("resume", "keep", "keep"),
+        ("resume", "set", "continue"),
+        ("resume", "continue", "continue"),
+        ("warm-start", "keep", "continue"),
+    ):
+        table = {"start.checkpoint": "b.ckpt", "start.mode": mode, "start.learning_rate": rate}
+        settings = with_overrides(workspace, table)
+        assert going_on_from(path, settings)["start.learning_rate"] == expected
+        assert going_on_from(path, settings)["start.mode"] == "resume"
+    from_scratch = with_overrides(workspace, {"start.learning_rate": "keep"})
+    assert going_on_from(path, from_scratch)["start.learning_rate"] == "continue"
 
 
 def test_a_stopped_run_goes_on_in_its_own_directory(workspace: Workspace, host: Any) -> None:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from workbench import __version__
 from workbench.config import did_you_mean
+from workbench.config.settings import CONTINUE, KEEP, RESUME, SET, VOCODER, WARM_START
 
 _INVALID_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
@@ -114,6 +115,26 @@ def _train(parser: argparse.ArgumentParser) -> None:
         help="go on with a run (id, folder or 'latest') where it stopped; with other settings, or from a .ckpt file, "
         "a new run goes on from there",
     )
+    parser.add_argument(
+        "--from",
+        dest="begin",
+        metavar="CKPT",
+        help="begin a new run with a checkpoint (file, run id, 'latest' or 'best'), or 'none' for a run from scratch "
+        "(overrides [start] checkpoint)",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=(RESUME, WARM_START, VOCODER),
+        help="resume: go on where it stopped; warm-start: all weights that fit, at epoch 0; vocoder: decoder, "
+        "posterior encoder and flow only",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        choices=(CONTINUE, KEEP, SET),
+        help="on resuming: let the file's rate decay on, keep it constant, or set that of [training]",
+    )
+    about = "print what the run would begin with and do not start it; exit code 1 if it can't begin so"
+    parser.add_argument("--plan", action="store_true", help=about)
     parser.add_argument("--epochs", type=_positive, help="epochs to train (overrides [training] epochs)")
     parser.add_argument("--max-steps", type=_positive, help="batches after which training ends")
     parser.add_argument(

@@ -18,7 +18,9 @@ import numpy as np
 import torch
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from core_vits.train.begin import BeginPlan
 from core_vits.train.callbacks import Callback, Progress, Sample, SavedCheckpoint, StepRecord, ValidationRecord
+from core_vits.train.telling import facts_of, plan_as_json
 from workbench.jobs.rundir import METRICS, StatusWriter, append_event, is_gone, one_line
 
 RECENT_STEPS = 50
@@ -105,6 +107,11 @@ class Recorder(Callback):
         self._epoch_begun = time.monotonic()
 
     # --- callbacks --------------------------------------------------------------------------------------------------
+
+    def on_begin(self, progress: Progress, checkpoint: Path, plan: BeginPlan) -> None:
+        append_event(self._run, "begun", checkpoint=str(checkpoint), plan=plan_as_json(plan))
+        for fact in facts_of(plan):
+            print(f"{fact.label}: {fact.text}", flush=True)
 
     def on_run_start(self, progress: Progress, resumed_from: Path | None) -> None:
         self._curves = Curves(self._run / METRICS, progress.position.step + 1, self._note_problem)

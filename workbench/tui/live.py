@@ -12,16 +12,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core_vits.manifest import ManifestError, speaker_ids
-from workbench.config import Workspace
+from workbench.config import Workspace, settings_as_dict, with_overrides
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
+from workbench.jobs.background import run_of
 from workbench.jobs.dataset import read_table, texts
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, METRICS, read_lines, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
-from workbench.jobs.start import request_stop, resume_run, start_run
+from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run
 from workbench.jobs.voice_files import speaker_names
 from workbench.tui.format import count
-from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
+from workbench.tui.services import (
+    Beginning,
+    Exported,
+    Played,
+    Progress,
+    Project,
+    ScanResult,
+    Spoken,
+    StartPlan,
+    VoiceFile,
+)
 from workbench.workers.client import Worker
 from workbench.workers.targets.sentences import default_sentence
 
@@ -31,6 +42,7 @@ if TYPE_CHECKING:
 SCAN = "workbench.workers.targets.health:scan"
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
+PLAN = "workbench.workers.targets.starting:plan"
 PLAY = "workbench.workers.targets.play:play"
 LOG_TAIL_BYTES = 32_768
 
@@ -134,11 +146,40 @@ class LiveServices:
         ]
         return "\n".join(lines)
 
-    def start(self, resume: RunView | None) -> RunView:
+    def beginning(self, checkpoint: Path | None) -> Beginning | None:
+        """From `[start]`, or to go on from one checkpoint; learning rates that its run held stay held."""
+        settings = self._workspace
+        if checkpoint is not None:
+            run = run_of(checkpoint)
+            going_on = going_on_from(checkpoint, run_workspace(run) if run is not None else None)
+            settings = with_overrides(settings, going_on)
+        if settings.start_checkpoint is None:
+            return None
+        start = settings.start
+        return Beginning(
+            checkpoint=settings.start_checkpoint,
+            mode=start.mode,
+            learning_rate=start.learning_rate,
+            optimizer=start.optimizer,
+        )
+
+    def plan_start(self, beginning: Beginning, progress: Progress) -> StartPlan:
+        """In the torch worker."""
+        settings = with_overrides(self._workspace, _start_table(beginning))
+        tables = settings_as_dict(settings)
+        tables["workspace"] = {"root": str(settings.root), "file": str(settings.file)}
+        plan: dict[str, Any] = self._torch.call(PLAN, on_progress=progress, settings=tables)
+        facts = [(str(fact["label"]), str(fact["text"]), bool(fact["warning"])) for fact in plan["facts"]]
+        return StartPlan(facts=facts, refusal=str(plan["refusal"]), model=plan["model"])
+
+    def start(self, resume: RunView | None, begin: tuple[Beginning, StartPlan] | None = None) -> RunView:
         """A process of its own, which outlives this one."""
         if resume is not None:
             return resume_run(resume.folder, self._host)
-        return start_run(self._workspace, self._host)
+        if begin is None:
+            return start_run(self._workspace, self._host, overrides={"start.checkpoint": ""})
+        beginning, plan = begin
+        return start_run(self._workspace, self._host, overrides=_start_table(beginning), model=plan.model)
 
     def stop(self, run: RunView) -> None:
         """At the next step boundary."""
@@ -236,6 +277,16 @@ class LiveServices:
         """End the worker processes."""
         self._audio.close()
         self._torch.close()
+
+
+def _start_table(beginning: Beginning) -> dict[str, str]:
+    """Overrides of the settings that say the same."""
+    return {
+        "start.checkpoint": str(beginning.checkpoint),
+        "start.mode": beginning.mode,
+        "start.learning_rate": beginning.learning_rate,
+        "start.optimizer": beginning.optimizer,
+    }
 
 
 def _last_lines(path: Path, count: int) -> Sequence[str]:

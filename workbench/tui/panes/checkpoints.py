@@ -199,7 +199,14 @@ class CheckpointsPane(Pane):
         if exported is not None:
             lines += ["", *self._report(exported)]
         return "\n".join(
-            [*lines, "", "e exports it as a voice", "␣ speaks the sentence with it", "T edits the sentence"]
+            [
+                *lines,
+                "",
+                "e exports it as a voice",
+                "␣ speaks the sentence with it",
+                "T edits the sentence",
+                "n starts a new run from it",
+            ]
         )
 
     def action_export(self) -> None:
@@ -249,6 +256,14 @@ class CheckpointsPane(Pane):
             self.say("there is one speaker here")
             return
         self.app.push_screen(PickScreen("speaker", self._speakers, self._chosen_speaker), picked)
+
+    def action_new_run(self) -> None:
+        """Ask about a training that begins with the selected checkpoint."""
+        chosen = self.checkpoints.selected
+        if chosen is None:
+            self.say("nothing to begin with: there is no checkpoint yet; press t to train", "warn")
+            return
+        self.workbench.begin_with(Path(chosen.file))
 
     def action_sentence(self) -> None:
         """Edit the sentence."""
