@@ -71,7 +71,7 @@ def _proposal(root: Path, table: Path, audio: Path, form: Form) -> Proposal:
     rates = Counter(rate for path in recordings if path is not None and (rate := sample_rate(path)) is not None)
     found_rate = rates.most_common(1)[0][0] if rates else None
     voice_rate = 16_000 if found_rate is not None and found_rate < 22_050 else 22_050
-    language = _language(row[-1] for row in rows)
+    language = guess_language(row[-1] for row in rows)
     multi_speaker = _has_speakers(rows)
     workspace = Workspace(
         file=root / WORKSPACE_FILE,
@@ -177,7 +177,8 @@ def _has_speakers(rows: Sequence[Sequence[str]]) -> bool:
     return len(set(middle)) <= len(rows) // 2 and all(len(name) <= 40 and " " not in name.strip() for name in middle)
 
 
-def _language(texts: Iterable[str]) -> str:
+def guess_language(texts: Iterable[str]) -> str:
+    """The language of texts by their letters; a guess, and `en` when there are none."""
     letters = Counter(letter for text in texts for letter in text.lower() if letter.isalpha())
     if not letters:
         return "en"
