@@ -19,7 +19,7 @@ from workbench.adopt.script import FIT, LEGACY
 from workbench.adopt.source import read_source
 from workbench.adopt.start_rules import Start, map_start
 from workbench.adopt.training_rules import map_training
-from workbench.adopt.values import Given
+from workbench.adopt.values import Given, short
 from workbench.adopt.voice_rules import map_voice, read_config
 from workbench.config import WORKSPACE_FILE, Workspace, guess_language, shown, workspace_from_dict
 from workbench.errors import ConfigError
@@ -202,7 +202,7 @@ def _compare_with_run(mapper: Mapper, record: Path) -> None:
         except ConfigError:
             continue
         if not same(one, two) and not (name.endswith("_ckpt") or name == "model.gin_channels"):
-            told.append(f"{name} {two} (now {one})")
+            told.append(f"{name} {short(two)} (now {short(one)})")
     if told:
         more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
         mapper.check(

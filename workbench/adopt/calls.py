@@ -107,6 +107,8 @@ def _notes(reading: Reading, name: str, title: str, calls: int) -> tuple[str, ..
     notes = []
     if calls > 1:
         notes.append(f"{name} trains {calls} times; the command at {title} was taken")
+    if reading.unclosed:
+        notes.append(f"{name}:{reading.unclosed}: a quote or bracket is not closed")
     if reading.loose_lines:
         lines = ", ".join(str(line) for line in reading.loose_lines[:_SHOWN])
         more = " …" if len(reading.loose_lines) > _SHOWN else ""

@@ -114,6 +114,7 @@ class Mapper:
 
     def check(self, line: str) -> None:
         """Remember what the user should look at."""
+        line = " ".join(line.split())
         if line not in self.checks:
             self.checks.append(line)
 

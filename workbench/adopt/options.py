@@ -12,7 +12,7 @@ from workbench.adopt.documents import read_yaml
 from workbench.adopt.flags import FIT_FLAGS, Flag
 from workbench.adopt.legacy_flags import LEGACY_DEFAULTS, LEGACY_FLAGS, PREPROCESS_FLAGS
 from workbench.adopt.script import FIT, LEGACY, PREPROCESS, Argument, Invocation
-from workbench.adopt.values import NO_VALUE, Given, converted, is_null, literal, unresolved
+from workbench.adopt.values import NO_VALUE, Given, converted, is_null, literal, short, unresolved
 from workbench.config import did_you_mean, shown
 from workbench.errors import ConfigError
 
@@ -173,8 +173,10 @@ def _overlay(options: Options, given: Given, find_file: FindFile) -> None:
             return
     path = find_file(text) if text else None
     if path is None:
-        raise ConfigError(f"{given.place}: {given.flag} names '{text}', which is not here; copy it here, or adopt a "
-                          "config.yaml of lightning_logs instead")  # fmt: skip
+        raise ConfigError(
+            f"{given.place}: {given.flag} names '{short(text)}', which is not here; copy it here, or adopt a "
+            "config.yaml of lightning_logs instead"
+        )
     options.overlays.append(path)
     add_settings(options, read_yaml(path), shown(path), prefix)
 

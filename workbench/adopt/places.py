@@ -116,7 +116,7 @@ def folders(parent: Path) -> list[Path]:
     try:
         with os.scandir(parent) as entries:
             names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
-    except OSError:
+    except (OSError, ValueError):
         return []
     return [parent / name for name in sorted(names)[:_MOST_FOLDERS]]
 

@@ -100,7 +100,7 @@ def _names_trainer(path: Path) -> bool:
         if path.stat().st_size > LARGEST_BYTES:
             return False
         data = path.read_bytes()
-    except OSError:
+    except (OSError, ValueError):
         return False
     return any(name.encode() in data for name in TRAINERS)
 
@@ -152,7 +152,7 @@ def checkpoints(places: Iterable[Path], version: int | None = None) -> list[Chec
         for path in _with_suffix(folder, ".ckpt"):
             try:
                 status = path.stat()
-            except OSError:
+            except (OSError, ValueError):
                 continue
             found.append(
                 CheckpointFile(
@@ -183,7 +183,7 @@ def _with_suffix(folder: Path, suffix: str | tuple[str, ...]) -> list[Path]:
             return [
                 folder / name for name in sorted(e.name for e in entries if e.name.endswith(suffix) and e.is_file())
             ]
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 
@@ -210,6 +210,6 @@ def contents(folder: Path) -> Contents:
                     files += 1
                     with suppress(OSError):  # a link that leads nowhere
                         size += entry.stat().st_size
-        except OSError:
+        except (OSError, ValueError):
             continue
     return Contents(files, size)

@@ -43,7 +43,7 @@ def count_clips(table: Path, audio: Path, *, multi_speaker: bool) -> Clips:
     sizes = _sizes(audio)
     try:
         manifest = _read(table, multi_speaker)
-    except (ManifestError, OSError) as error:
+    except (OSError, ValueError) as error:
         return Clips(
             rows=0, with_recording=0, problems=0, recordings=len(sizes), size=sum(sizes.values()), seconds=None,
             first_texts=(), error=str(error),
@@ -84,7 +84,7 @@ def _sizes(folder: Path) -> dict[str, int]:
             for entry in entries:
                 if entry.is_file():
                     found[entry.name] = entry.stat().st_size
-    except OSError:
+    except (OSError, ValueError):
         return found
     return found
 
@@ -102,7 +102,7 @@ def _header_rate(path: Path) -> int:
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
-    except OSError:
+    except (OSError, ValueError):
         return 0
     return next(_format_chunks(head), 0)
 

@@ -88,16 +88,17 @@ def _from_compose(path: Path, services: Mapping[str, Any], variables: Mapping[st
 def _command_text(value: Any) -> str:
     """A command of a compose file as a shell writes it."""
     if isinstance(value, list):
-        return shlex.join(str(item) for item in value)
+        return shlex.join(str(item) for item in value if isinstance(item, (str, int, float)))
     return value if isinstance(value, str) else ""
 
 
 def _environment(value: Any) -> dict[str, str]:
     """`NAME: value` or `NAME=value`; what depends on other variables is left out."""
     if isinstance(value, Mapping):
-        pairs = {str(name): str(text) for name, text in value.items() if text is not None}
+        pairs = {str(name): str(text) for name, text in value.items() if isinstance(text, (str, int, float))}
     else:
-        texts = [str(item).partition("=") for item in value] if isinstance(value, list) else []
+        items = value if isinstance(value, list) else []
+        texts = [item.partition("=") for item in items if isinstance(item, str)]
         pairs = {name: text for name, equals, text in texts if equals}
     return {name: text for name, text in pairs.items() if text and "$" not in text}
 
@@ -116,8 +117,9 @@ def _environment_file(path: Path) -> dict[str, str]:
 
 def _mounts(volumes: Any, variables: Variables) -> Iterator[tuple[str, str]]:
     """Folder in the container and folder here."""
-    for volume in volumes if isinstance(volumes, list) else []:
-        words = [word for command in parse(str(volume)).commands for word in command.words]
+    texts = [volume for volume in volumes if isinstance(volume, str)] if isinstance(volumes, list) else []
+    for text in texts:
+        words = [word for command in parse(text).commands for word in command.words]
         here, _, rest = (variables.text(words[0]).value if words else "").partition(":")
         there = rest.partition(":")[0]
         if here and there.startswith("/"):

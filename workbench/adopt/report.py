@@ -16,6 +16,7 @@ from workbench.adopt.data_rules import size_told
 from workbench.adopt.mapper import Mapped
 from workbench.adopt.project import version_of
 from workbench.adopt.script import FIT, LEGACY
+from workbench.adopt.values import short
 from workbench.config import TABLES, shown, workspace_to_toml
 
 _PROGRAMS = {FIT: "piper.train fit", LEGACY: "piper_train"}
@@ -40,6 +41,11 @@ def toml(adoption: Adoption) -> str:
 
 def lines(adoption: Adoption) -> Iterator[str]:
     """What was read, what became of it, what has no effect, and what to look at."""
+    # A line of ours is one line, whatever stands in a script between two quotes.
+    return (re.sub(r"[\r\n]+", " ", line) for line in _lines(adoption))
+
+
+def _lines(adoption: Adoption) -> Iterator[str]:
     yield from _read(adoption)
     yield ""
     yield "what becomes of it"
@@ -142,6 +148,7 @@ def _option(item: Mapped) -> str:
 
 
 def _given(flag: str, value: str) -> str:
+    flag = short(flag)
     return f"{flag} {value}".rstrip() if len(value) <= _LONGEST_GIVEN else f"{flag} …{value[-_LONGEST_GIVEN + 1 :]}"
 
 

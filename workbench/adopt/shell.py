@@ -18,7 +18,7 @@ _PLAIN_IN_QUOTES = re.compile(r"[^\"\\$`]+")
 _ARRAY = re.compile(r"[A-Za-z_]\w*\+?=")
 # A backslash that should continue the line, but has blanks or a comment behind it.
 _BROKEN_CONTINUATION = re.compile(r"\\[ \t]+(?:#[^\n]*)?\r?(?:\n|\Z)")
-_NEXT_IS_OPTION = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*--?[A-Za-z]")
+_NEXT_IS_OPTION = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?=--?[A-Za-z])")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 
 
@@ -157,13 +157,15 @@ class _Parser:
 
     def _new_line(self) -> None:
         self._end_word()
+        line = self._line()
         self.at += 1
         if self._here_documents:
             self._end_command()
             self._skip_here_documents()
-        elif self._trains() and _NEXT_IS_OPTION.match(self.text, self.at):
+        elif self._trains() and (option := _NEXT_IS_OPTION.match(self.text, self.at)):
             # No command's name begins with a dash: a backslash was forgotten, or copied away.
-            self.loose.append(self._line())
+            self.loose.append(line)
+            self.at = option.end()
         else:
             self._end_command()
 

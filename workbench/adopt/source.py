@@ -40,6 +40,8 @@ def read_source(arguments: Sequence[str], variables: Mapping[str, str], folder: 
     if name == "-":
         text = sys.stdin.buffer.read(LARGEST_BYTES).decode("utf-8", "replace")
         return from_command(text, "stdin", variables, folder)
+    if not name.strip():
+        raise ConfigError(f"the name is empty; {_WANTED}")
     path = Path(name)
     if not exists(path):
         if any(trainer in name for trainer in TRAINERS) and re.search(r"\s", name.strip()):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.adopt.mapper import Mapper
+from workbench.adopt.values import short
 
 _ENDLESS = 1_000_000
 """Epochs that stand for Piper's -1: at a minute each, two years."""
@@ -15,6 +16,7 @@ _PRECISIONS: Mapping[str, str] = {
     "32": "32-true", "32-true": "32-true", "16": "16-mixed", "16-mixed": "16-mixed", "bf16": "bf16-mixed",
     "bf16-mixed": "bf16-mixed",
 }  # fmt: skip
+_NOTHING = ("0", "0.0", "1", "1.0", "None", "False")
 _SEEDS = 2**32
 _LARGEST_KEEP = 1_000_000
 
@@ -47,6 +49,9 @@ def _devices(mapper: Mapper) -> int:
     """Processes that train; tells when the number had to be guessed."""
     name = "trainer.devices"
     value = mapper.options.value(name)
+    several = value if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(item, (int, str)) for item in several):
+        value = "auto"  # no number and no list of GPUs
     count = _count(value)
     visible = mapper.invocation.visible_devices if mapper.invocation else None
     cpu = str(mapper.options.value("trainer.accelerator")).lower() == "cpu"
@@ -56,8 +61,8 @@ def _devices(mapper: Mapper) -> int:
     if count is None:
         if not cpu:
             mapper.check(
-                f"{mapper.flag(name)} {value}: Piper took every GPU there was; [training] devices is 1 here, write how "
-                "many it shall be"
+                f"{mapper.flag(name)} {short(value)}: Piper took every GPU there was; [training] devices is 1 here, "
+                "write how many it shall be"
             )
         mapper.set("training.devices", 1, name, "" if cpu else "how many there were is not known")
         return 1
@@ -129,7 +134,8 @@ def _saving(mapper: Mapper) -> None:
         return
     others = []
     for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
-        path = str(callback.get("class_path", "") if isinstance(callback, Mapping) else callback)
+        named = callback.get("class_path") if isinstance(callback, Mapping) else callback
+        path = named if isinstance(named, str) else ""
         arguments = callback.get("init_args") if isinstance(callback, Mapping) else {}
         if path.rpartition(".")[2] == "ModelCheckpoint":
             _keep(mapper, arguments if isinstance(arguments, Mapping) else {})
@@ -149,7 +155,7 @@ def _keep(mapper: Mapper, arguments: Mapping[str, Any]) -> None:
         return
     monitor = arguments.get("monitor")
     setting = "training.keep_best" if monitor else "training.keep_last"
-    note = "" if monitor in (None, "val_mel") else f"by val_mel, which takes the place of {monitor}"
+    note = "" if monitor in (None, "val_mel") else f"by val_mel, which takes the place of {short(monitor)}"
     if top < 0:
         mapper.set(setting, _LARGEST_KEEP, name, "all are kept; mind the disk")
     elif top > 0:
@@ -157,7 +163,7 @@ def _keep(mapper: Mapper, arguments: Mapping[str, Any]) -> None:
 
 
 def _integer(value: Any) -> int | None:
-    text = str(value)
+    text = str(value) if isinstance(value, (int, str)) else ""
     return int(text) if re.fullmatch(r"-?\d{1,6}", text) else None
 
 
@@ -165,5 +171,7 @@ def _limits(mapper: Mapper) -> None:
     """Options that have no effect but would make a difference that is worth a look."""
     for name in ("trainer.limit_train_batches", "trainer.accumulate_grad_batches", "trainer.overfit_batches"):
         value = mapper.options.value(name)
-        if mapper.options.is_given(name) and value not in (None, 0, 0.0, 1, 1.0):
-            mapper.check(f"{mapper.flag(name)} {value} changed what an epoch or a step was; here it has no effect")
+        if mapper.options.is_given(name) and short(value) not in _NOTHING:
+            mapper.check(
+                f"{mapper.flag(name)} {short(value)} changed what an epoch or a step was; here it has no effect"
+            )

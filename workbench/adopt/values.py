@@ -18,8 +18,11 @@ NO_VALUE = object()
 """Of an option that stands without a value."""
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 120
+# YAML's aliases make a small file an endless list: whatever is printed is cut in width and depth.
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 12
+_SHORT.maxlevel = 3
 _LONGEST_LITERAL = 10_000
+_LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +44,26 @@ class Given:
         """The value in short."""
         if self.value is NO_VALUE:
             return ""
-        return self.value if isinstance(self.value, str) and len(self.value) < 200 else _SHORT.repr(self.value)
+        return short(self.value)
+
+
+def short(value: object) -> str:
+    """A value as one line of text, whatever its size."""
+    text = " ".join((value if isinstance(value, str) else _SHORT.repr(value)).split())
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 
 def unresolved(given: Given) -> ConfigError:
     """The error for an option whose value depends on something that is not known."""
     named = given.missing[0]
-    if named.startswith("$(") or " " in named:
-        return ConfigError(f"{given.place}: {given.flag} is '{given.shown}', which only running the script can tell; "
-                           "write its value into a copy of the script and adopt that")  # fmt: skip
+    if not re.fullmatch(r"\w+", named):
+        return ConfigError(
+            f"{given.place}: {short(given.flag)} is '{given.shown}', which only running the script can tell; write its "
+            "value into a copy of the script and adopt that"
+        )
     what = f"the script's argument ${named}" if named.isdigit() else f"the variable {named}"
     return ConfigError(
-        f"{given.place}: {given.flag} needs {what}, which the script does not set; give it: --var {named}=VALUE"
+        f"{given.place}: {short(given.flag)} needs {what}, which the script does not set; give it: --var {named}=VALUE"
     )
 
 

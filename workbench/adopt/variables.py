@@ -118,6 +118,7 @@ class Variables:
                 continue
             else:
                 parts = [Text(part, value.missing) for part in value.value.split()]
+                parts = parts or [value] if value.missing else parts
                 if value.value[:1].isspace() and current is not None:
                     done.append(current)
                     current = None
@@ -129,7 +130,10 @@ class Variables:
             if current is not None and isinstance(value, Text) and value.value[-1:].isspace():
                 done.append(current)
                 current = None
-        return done if current is None else [*done, current]
+        nothing = any(self._piece(piece, 0) == () for piece in word.pieces)
+        if current is None or (nothing and not done and current == Text("")):
+            return done  # "$@" of a script that got no arguments is no word at all
+        return [*done, current]
 
     def _piece(self, piece: Piece, depth: int) -> Value:
         if piece.kind == "text":
@@ -147,7 +151,7 @@ class Variables:
             return Text(f"${{{text}}}", (f"${{{text[:_SHOWN]}}}",))
         name, index, operator, rest = match[1], match[2] or "", match[3], match[4]
         value = self.get(name)
-        if index and index not in ("[@]", "[*]", "[0]"):
+        if (index and index not in ("[@]", "[*]", "[0]")) or (name in "@*#?$!-" and rest):
             return Text(f"${{{text}}}", (f"${{{text[:_SHOWN]}}}",))
         if index == "[0]" or (isinstance(value, tuple) and not index and name not in "@*"):
             value = next(iter(_fields(value)), None)

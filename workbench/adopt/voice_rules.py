@@ -15,7 +15,7 @@ from workbench.adopt.flags import ARCHITECTURE
 from workbench.adopt.mapper import Mapper, first_text, same
 from workbench.adopt.places import relative
 from workbench.adopt.script import LEGACY
-from workbench.adopt.values import unresolved
+from workbench.adopt.values import short, unresolved
 from workbench.config import shown
 from workbench.errors import ConfigError
 
@@ -94,7 +94,7 @@ def _quality(mapper: Mapper) -> None:
     mapper.set("voice.quality", quality, source or (changed[0] if changed and nearest != "medium" else ""))
     if differences:
         told = ", ".join(
-            f"{name} {value} ({quality} has {other})" for name, value, other in differences[:_SHOWN_DIFFERENCES]
+            f"{name} {short(value)} ({quality} has {other})" for name, value, other in differences[:_SHOWN_DIFFERENCES]
         )
         more = f" and {len(differences) - _SHOWN_DIFFERENCES} more" if len(differences) > _SHOWN_DIFFERENCES else ""
         mapper.check(
