@@ -9,7 +9,7 @@ from piper_project import CONFIG_YAML, make_dataset, make_project
 
 from workbench.adopt import adopt
 from workbench.adopt.documents import parse_yaml, read_json
-from workbench.adopt.places import Places
+from workbench.adopt.places import Places, relative
 from workbench.errors import ConfigError
 
 HPARAMS = """\
@@ -226,6 +226,64 @@ def test_folders_of_a_container_are_those_it_was_given(tmp_path: Path) -> None:
     places = Places(project=tmp_path, mounts=(("/data", "felix"),))
     assert places.find("/data/wavs") == tmp_path / "felix" / "wavs"
     assert places.moved == {}
+
+
+def test_a_script_in_a_folder_of_scripts_belongs_to_the_project_above(tmp_path: Path) -> None:
+    make_project(tmp_path / "piper")
+    make_dataset(tmp_path / "piper" / "felix_mirage", 3)
+    scripts = tmp_path / "piper" / "script" / "train"
+    scripts.mkdir(parents=True)
+    (tmp_path / "piper" / "train_resume.sh").rename(scripts / "go.sh")
+    adoption = adopt([str(scripts / "go.sh")])
+    assert adoption.workspace.root == tmp_path / "piper"
+    assert adoption.workspace.dataset.metadata == "felix_mirage/metadata_2col.csv"
+    assert adoption.workspace.start.checkpoint.startswith("lightning_logs/version_2/")
+
+
+def test_runs_that_lie_above_by_chance_make_no_project(tmp_path: Path) -> None:
+    (tmp_path / "lightning_logs" / "version_0").mkdir(parents=True)
+    make_dataset(tmp_path / "felix", 3)
+    script = tmp_path / "felix" / "train.sh"
+    script.write_text(
+        "python -m piper.train fit --data.csv_path metadata.csv --data.espeak_voice ru --data.voice_name x\n"
+    )
+    assert adopt([str(script)]).workspace.root == tmp_path / "felix"
+
+
+def test_a_relative_path_never_means_the_folder_of_whoever_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, project = tmp_path / "elsewhere", tmp_path / "a" / "b" / "project"
+    make_dataset(elsewhere, 3)
+    project.mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    script = "python -m piper.train fit --data.csv_path metadata_2col.csv --data.espeak_voice ru --data.voice_name x\n"
+    (project / "train.sh").write_text(script)
+    adoption = adopt([str(project / "train.sh")])
+    assert adoption.workspace.metadata == project / "metadata_2col.csv"
+    assert any("not here; correct [dataset] metadata" in line for line in adoption.checks)
+
+
+def test_the_counters_may_fit_the_run_that_wrote_them_and_not_what_is_said_now(tmp_path: Path) -> None:
+    make_dataset(tmp_path, 100)
+    make_project(tmp_path)
+    checkpoints = tmp_path / "lightning_logs" / "version_2" / "checkpoints"
+    # 85 of 100 clips are trained on: three batches of 16 on each of two GPUs, twice ten epochs.
+    (checkpoints / "epoch=9-step=60.ckpt").write_bytes(b"")
+    script = (tmp_path / "train_resume.sh").read_text(encoding="utf-8").replace("batch_size=16", "batch_size=48")
+    (tmp_path / "train_resume.sh").write_text(script.replace("epoch=426-step=202398", "epoch=9-step=60"))
+    verdict = adopt([str(tmp_path)]).start.verdict
+    assert verdict is not None
+    assert verdict.fits == ("kept",)
+    assert "fits 100 clips, batch 16, 2 GPUs" in verdict.message
+    assert "config.yaml; the project now says 100 clips, batch 48, 2 GPUs." in verdict.message
+
+
+def test_a_name_that_is_no_utf8_can_not_be_written_down(tmp_path: Path) -> None:
+    folder = tmp_path / b"wavs\xff".decode("utf-8", "surrogateescape")
+    folder.mkdir()
+    with pytest.raises(ConfigError, match="the name is not UTF-8"):
+        relative(folder, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "x" * 5000, "~nobody-here/x", "/", "..", "."])

@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from workbench.adopt.calls import CONFIG, RECORD, Source
+from workbench.adopt.comparison import compare_with_config, compare_with_run
 from workbench.adopt.data_rules import map_dataset, map_paths, told_cache
-from workbench.adopt.documents import read_yaml
-from workbench.adopt.mapper import Ignored, Mapped, Mapper, same
-from workbench.adopt.options import Options, add_settings
+from workbench.adopt.mapper import Ignored, Mapped, Mapper, entry
+from workbench.adopt.options import Options
 from workbench.adopt.places import Places, absolute
 from workbench.adopt.project import log_folders, script_files, version_of, versions
 from workbench.adopt.recordings import Clips
-from workbench.adopt.script import FIT, LEGACY
+from workbench.adopt.script import LEGACY
 from workbench.adopt.source import read_source
 from workbench.adopt.start_rules import Start, map_start
 from workbench.adopt.training_rules import map_training
-from workbench.adopt.values import Given, short
+from workbench.adopt.values import Given
 from workbench.adopt.voice_rules import map_voice, read_config
 from workbench.config import WORKSPACE_FILE, Workspace, guess_language, shown, workspace_from_dict
 from workbench.errors import ConfigError
-
-_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,9 @@ def adopt(
     mapper = _mapper(source, root)
     clips = _map(mapper, source)
     start_from = map_start(mapper, clips)
-    _compare(mapper, source, start_from)
+    compare_with_config(mapper)
+    if source.kind != RECORD and start_from.checkpoint is not None:
+        compare_with_run(mapper, start_from.checkpoint)
     mapper.name_what_has_no_effect()
     return Adoption(
         workspace=_workspace(mapper, root),
@@ -118,23 +118,23 @@ def _logs_of_record(source: Source) -> list[Path]:
 
 
 def _config_path(options: Options, places: Places) -> Path | None:
-    """Piper's config.json: where the options say, beside the table, or in the project."""
-    for name, file in (("data.config_path", ""), ("dataset_dir", "config.json"), ("data.csv_path", "..config")):
+    """Piper's config.json: where the options say, in the prepared dataset, beside the table, or in the project."""
+
+    def found(name: str) -> Path | None:
         given = options.given.get(name)
-        path = places.find(given.value) if given and isinstance(given.value, str) and not given.missing else None
-        if path is not None:
-            path = path if not file else path / file if name == "dataset_dir" else path.parent / "config.json"
-            if path.is_file():
-                return path
-    path = places.project / "config.json"
-    return path if path.is_file() else None
+        return places.find(given.value) if given and isinstance(given.value, str) and not given.missing else None
+
+    named, prepared, table = found("data.config_path"), found("dataset_dir"), found("data.csv_path")
+    beside = [
+        folder / "config.json" for folder in (prepared, table.parent if table else None, places.project) if folder
+    ]
+    return next((path for path in (named, *beside) if path is not None and path.is_file()), None)
 
 
 def _take_config(options: Options, config: Mapping[str, Any], name: str) -> None:
     """Where no option says it, config.json does."""
-    audio = config.get("audio")
     values = {
-        "model.sample_rate": audio.get("sample_rate") if isinstance(audio, Mapping) else None,
+        "model.sample_rate": entry(config, "audio", "sample_rate"),
         "model.num_speakers": config.get("num_speakers"),
         "data.num_symbols": config.get("num_symbols"),
     }
@@ -153,61 +153,6 @@ def _map(mapper: Mapper, source: Source) -> Clips | None:
     for line in source.notes if source.kind == CONFIG else ():
         mapper.check(line)
     return clips
-
-
-def _compare(mapper: Mapper, source: Source, start: Start) -> None:
-    """What config.json and the run that wrote the checkpoint say otherwise."""
-    audio, espeak = mapper.config.get("audio"), mapper.config.get("espeak")
-    said = {
-        "audio.sample_rate": (audio.get("sample_rate") if isinstance(audio, Mapping) else None, "sample rate"),
-        "text.espeak_voice": (espeak.get("voice") if isinstance(espeak, Mapping) else None, "eSpeak voice"),
-    }
-    given = {
-        "audio.sample_rate": mapper.settings.get("audio.sample_rate"),
-        "text.espeak_voice": mapper.options.given["data.espeak_voice"].value
-        if "data.espeak_voice" in mapper.options.given
-        else None,
-    }
-    for setting, (value, what) in said.items():
-        own = given[setting]
-        if value is not None and own is not None and not same(value, own):
-            mapper.check(f"{mapper.config_name} says {what} {value}, the options {own}")
-    if source.kind == RECORD or mapper.options.program != FIT or start.checkpoint is None:
-        return
-    number = version_of(start.checkpoint)
-    version = next((version for version in mapper.versions if version.number == number), None)
-    if version is None or version.settings is None or version.settings.name != "config.yaml":
-        return
-    _compare_with_run(mapper, version.settings)
-
-
-_PLACES = frozenset(
-    {"data.csv_path", "data.cache_dir", "data.config_path", "data.audio_dir", "data.voice_name", "data.num_workers"}
-)
-
-
-def _compare_with_run(mapper: Mapper, record: Path) -> None:
-    theirs = Options(FIT)
-    try:
-        add_settings(theirs, read_yaml(record), shown(record))
-    except ConfigError as error:
-        mapper.check(str(error))
-        return
-    told = []
-    for name in theirs.given:
-        if not name.startswith(("data.", "model.")) or name in _PLACES or theirs.flag(name).reason:
-            continue
-        try:
-            one, two = mapper.options.value(name), theirs.value(name)
-        except ConfigError:
-            continue
-        if not same(one, two) and not (name.endswith("_ckpt") or name == "model.gin_channels"):
-            told.append(f"{name} {short(two)} (now {short(one)})")
-    if told:
-        more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-        mapper.check(
-            f"{shown(record)}, which the checkpoint comes from, was trained with {', '.join(told[:_SHOWN])}{more}"
-        )
 
 
 def _workspace(mapper: Mapper, root: Path) -> Workspace:

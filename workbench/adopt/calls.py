@@ -16,6 +16,7 @@ from workbench.errors import ConfigError
 SCRIPT, COMMAND, COMPOSE, RECORD, CONFIG = "script", "command line", "compose file", "config.yaml", "config.json"
 """Kinds of sources."""
 _PATHS = ("data.csv_path", "data.audio_dir", "data.config_path", "ckpt_path", "dataset_dir", "data.cache_dir")
+_OF_A_PROJECT = (LOGS, "wavs", "config.json")
 _ABOVE = 3
 _SHOWN = 5
 
@@ -120,12 +121,13 @@ def _notes(reading: Reading, name: str, title: str, calls: int) -> tuple[str, ..
 
 
 def _project_of(script: Path, reading: Reading) -> Path:
-    """The folder that a script belongs to: where the runs are, or where its command starts."""
-    for folder in (script.parent, *[*script.parents][1 : _ABOVE + 1]):
-        if exists(folder / LOGS):
-            return folder
-    starts = [call.folder for call in reading.trainings if call.folder is not None]
-    return next((folder for folder in starts if script.is_relative_to(folder)), script.parent)
+    """The folder that a script belongs to: its own, where its command starts, or where the runs are."""
+    here = script.parent
+    if any(exists(here / name) for name in _OF_A_PROJECT) or any(here.glob("metadata*.csv")):
+        return here
+    starts = [call.folder for call in reading.trainings if call.folder is not None and call.folder != here]
+    above = [folder for folder in [*here.parents][:_ABOVE] if exists(folder / LOGS)]
+    return next((folder for folder in (*starts, *above) if script.is_relative_to(folder)), here)
 
 
 def _preprocess(calls: Iterable[Invocation], name: str, source: Source) -> Options | None:

@@ -42,6 +42,8 @@ class Mapped:
     """The option's value as it was given; `(default)` when it was not."""
     place: str
     note: str
+    written: bool
+    """Whether somebody wrote the option into a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,9 @@ class Mapper:
             return True
         self.settings[setting] = value
         shown = given.shown if given else "(default)" if name else ""
-        self.mapped.append(Mapped(setting, value, flag, shown, given.place if given else "", note))
+        self.mapped.append(
+            Mapped(setting, value, flag, shown, given.place if given else "", note, bool(given and given.written))
+        )
         return True
 
     def ignore(self, name: str, reason: str) -> None:
@@ -153,6 +157,12 @@ def _wanted(setting: str, value: Any) -> str:
     table, _, key = setting.partition(".")
     item = next(item for item in dataclasses.fields(TABLES[table]) if item.name == key)
     return next((wanted for check in item.metadata.get("checks", ()) if (wanted := check(value))), "")
+
+
+def entry(config: Mapping[str, Any], group: str, key: str) -> Any:
+    """`config[group][key]`; None where there is none."""
+    inner = config.get(group)
+    return inner.get(key) if isinstance(inner, Mapping) else None
 
 
 def same(value: object, other: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Options:
             return
         name = flag.alias or name
         self.given.pop(name, None)
-        self.given[name] = Given(given.flag, name, given.value, given.place, given.missing)
+        self.given[name] = replace(given, name=name)
 
     def add_callback(self, given: Given, part: str) -> None:
         """Take one of the options that together describe callbacks: a class, or one of its arguments."""
@@ -192,4 +192,4 @@ def add_settings(options: Options, settings: Mapping[str, Any], place: str, pref
         if not prefix and key in _GROUPS and isinstance(value, Mapping):
             add_settings(options, value, place, str(key))
         else:
-            options.add(Given(f"--{name}", _known_part(name), value, place))
+            options.add(Given(f"--{name}", _known_part(name), value, place, written=False))

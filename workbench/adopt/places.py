@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from workbench.config import shown
+from workbench.errors import ConfigError
 
 # Folders above the project in which the end of a path is looked for: `datasets/felix` beside `piper1-gpl`.
 _ABOVE = 2
@@ -54,7 +55,7 @@ class Places:
                 if path.is_relative_to(there):
                     yield self.project / Path(here).expanduser() / path.relative_to(there)
         else:
-            yield from (start / path for start in (*self.starts, self.project, Path.cwd()))
+            yield from (start / path for start in (*self.starts, self.project))
 
     def _by_what_is_known(self, text: str) -> Path | None:
         """Something that was found elsewhere says where the rest of its folder is."""
@@ -107,8 +108,15 @@ def absolute(path: Path) -> Path:
 
 
 def relative(path: Path, root: Path) -> str:
-    """A path for the workspace file: relative when it lies below its folder, else absolute."""
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    """A path for the workspace file: relative when it lies below its folder, else absolute.
+
+    Raises:
+        ConfigError: its name is not UTF-8, which a workspace file has to be.
+    """
+    text = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ConfigError(f"{shown(path)}: the name is not UTF-8 and can't be written into a workspace file; rename it")
+    return text
 
 
 def folders(parent: Path) -> list[Path]:

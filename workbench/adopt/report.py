@@ -11,7 +11,6 @@ from typing import Any
 import tomli_w
 
 from workbench.adopt.adoption import Adoption
-from workbench.adopt.calls import RECORD
 from workbench.adopt.data_rules import size_told
 from workbench.adopt.mapper import Mapped
 from workbench.adopt.project import version_of
@@ -50,9 +49,7 @@ def _lines(adoption: Adoption) -> Iterator[str]:
     yield ""
     yield "what becomes of it"
     order = {f"{table}.{key}": number for number, (table, key) in enumerate(_all_settings())}
-    told = sorted(
-        (item for item in adoption.mapped if _worth_telling(item, adoption)), key=lambda item: order[item.setting]
-    )
+    told = sorted((item for item in adoption.mapped if _worth_telling(item)), key=lambda item: order[item.setting])
     heads = [_option(item) for item in told]
     width = max((len(head) for head in heads), default=0)
     for item, head in zip(told, heads, strict=True):
@@ -126,19 +123,12 @@ def _checkpoint(adoption: Adoption) -> Iterator[str]:
         yield from (f"  {sentence}" for sentence in re.split(r"(?<=\.) (?=[A-Z])", start.verdict.message))
 
 
-def _worth_telling(item: Mapped, adoption: Adoption) -> bool:
+def _worth_telling(item: Mapped) -> bool:
     """Whether the user gave it, or would wonder about it."""
     table, _, key = item.setting.partition(".")
-    fields = TABLES[table].__dataclass_fields__
-    default = fields[key].default
+    default = TABLES[table].__dataclass_fields__[key].default
     # The mode follows from the option that names the checkpoint.
-    typed = (
-        item.setting != "start.mode"
-        and bool(item.flag)
-        and item.given != "(default)"
-        and adoption.source.kind != RECORD
-    )
-    return typed or item.value != default
+    return (item.written and item.setting != "start.mode") or item.value != default
 
 
 def _option(item: Mapped) -> str:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workbench.adopt.arithmetic import Plan, Verdict, check, read_name
+from workbench.adopt.documents import read_yaml
 from workbench.adopt.mapper import Mapper
+from workbench.adopt.options import Options, add_settings
 from workbench.adopt.places import exists, folders, relative
 from workbench.adopt.project import CheckpointFile, VoiceFile, checkpoints, version_of, voices
 from workbench.adopt.recordings import Clips
 from workbench.adopt.script import FIT
+from workbench.adopt.training_rules import device_count
 from workbench.adopt.values import unresolved
 from workbench.config import shown
 from workbench.config.settings import RESUME, VOCODER, WARM_START
+from workbench.errors import ConfigError
 
 _ANY_CHECKPOINT = ("last", "best", "latest")
 _WARM_STARTS = {"model.warmstart_ckpt": WARM_START, "model.vocoder_warmstart_ckpt": VOCODER}
 _CONVERTED = "resume_from_single_speaker_checkpoint"
+# What newer versions of Lightning take from the checkpoint instead of from the command.
+_OVERRIDDEN = (
+    "model.learning_rate", "model.learning_rate_d", "model.c_mel", "model.c_kl", "model.segment_size",
+)  # fmt: skip
 _SHOWN = 5
 
 
@@ -159,7 +167,48 @@ def _verdict(mapper: Mapper, path: Path | None, mode: str, clips: Clips | None) 
         validation_split=settings.get("training.validation_split", 0.1),
         test_clips=settings.get("training.test_clips", 5),
     )
-    return check(path, plan)
+    verdict = check(path, plan)
+    if verdict is None or verdict.fits:
+        return verdict
+    return _by_its_own_run(mapper, path, plan) or verdict
+
+
+def _by_its_own_run(mapper: Mapper, path: Path, plan: Plan) -> Verdict | None:
+    """The verdict by the settings of the run that wrote the checkpoint, if these fit: a resumed run may have others."""
+    record = record_of(mapper, path)
+    if record is None:
+        return None
+    theirs, name = record
+    own = replace(
+        plan,
+        batch_size=theirs.value("data.batch_size") or plan.batch_size,
+        validation_split=theirs.value("data.validation_split") or 0.0,
+        test_clips=theirs.value("data.num_test_examples") or 0,
+        devices=device_count(theirs.value("trainer.devices")) or plan.devices,
+    )
+    verdict = check(path, own)
+    if verdict is None or not verdict.fits:
+        return None
+    return replace(verdict, message=f"{verdict.message} So says {name}; the project now says {plan.told()}.")
+
+
+def record_of(mapper: Mapper, checkpoint: Path) -> tuple[Options, str] | None:
+    """What the run that a checkpoint comes from wrote down of its settings, and the name of that file."""
+    number = version_of(checkpoint)
+    version = next((version for version in mapper.versions if version.number == number), None)
+    settings = version.settings if version is not None else None
+    if settings is None or settings.name != "config.yaml":
+        return None
+    options = Options(FIT)
+    try:
+        add_settings(options, read_yaml(settings), shown(settings))
+        split = options.value("data.validation_split")
+        tests, batch = options.value("data.num_test_examples"), options.value("data.batch_size")
+    except ConfigError as error:
+        mapper.check(str(error))
+        return None
+    sensible = 0 <= (split or 0) < 1 and (tests or 0) >= 0 and (batch or 1) > 0
+    return (options, shown(settings)) if sensible else None
 
 
 def _further(mapper: Mapper, path: Path, files: Sequence[CheckpointFile], exported: Sequence[VoiceFile]) -> None:
@@ -195,10 +244,8 @@ def _rates(mapper: Mapper) -> None:
     )
     if mapper.record is not None:
         return
-    overridden = [
-        item.flag for name, item in mapper.options.given.items()
-        if name in ("model.learning_rate", "model.learning_rate_d", "model.c_mel", "model.c_kl", "model.segment_size")
-    ]  # fmt: skip
+    given = [mapper.options.given[name] for name in _OVERRIDDEN if name in mapper.options.given]
+    overridden = [item.flag for item in given if item.written]
     if overridden:
         mapper.check(
             f"{', '.join(overridden)}: newer Piper ignores them beside --ckpt_path and takes the checkpoint's; here "

@@ -52,7 +52,7 @@ def _devices(mapper: Mapper) -> int:
     several = value if isinstance(value, (list, tuple)) else [value]
     if not all(isinstance(item, (int, str)) for item in several):
         value = "auto"  # no number and no list of GPUs
-    count = _count(value)
+    count = device_count(value)
     visible = mapper.invocation.visible_devices if mapper.invocation else None
     cpu = str(mapper.options.value("trainer.accelerator")).lower() == "cpu"
     if count is None and visible is not None and not cpu:
@@ -77,7 +77,7 @@ def _numbers(value: Any) -> list[str]:
     return [part for part in re.split(r"[\s,\[\]()]+", str(value)) if part]
 
 
-def _count(value: Any) -> int | None:
+def device_count(value: Any) -> int | None:
     """A number of devices; None for all there are."""
     if isinstance(value, bool):
         return None

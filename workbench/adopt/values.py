@@ -38,6 +38,8 @@ class Given:
     """`train_resume.sh:14`."""
     missing: tuple[str, ...] = ()
     """Variables that were not known."""
+    written: bool = True
+    """Whether somebody wrote it into a command; a config.yaml lists every option, whoever gave it."""
 
     @property
     def shown(self) -> str:

@@ -12,7 +12,7 @@ from core_vits.config import DEFAULT_SPEAKER_CHANNELS, PRESETS, piper_hyperparam
 from core_vits.phonemes import ESPEAK_LANGUAGES, NUM_SYMBOLS, PHONEME_ID_MAP, espeak_voice_names
 from workbench.adopt.documents import read_json
 from workbench.adopt.flags import ARCHITECTURE
-from workbench.adopt.mapper import Mapper, first_text, same
+from workbench.adopt.mapper import Mapper, entry, first_text, same
 from workbench.adopt.places import relative
 from workbench.adopt.script import LEGACY
 from workbench.adopt.values import short, unresolved
@@ -55,9 +55,8 @@ def _name(mapper: Mapper) -> None:
 def _language(mapper: Mapper, guessed: str) -> None:
     name = "data.espeak_voice"
     given = mapper.options.value(name)
-    configured = mapper.config.get("espeak")
     prepared = mapper.preprocess.value("language") if mapper.preprocess else None
-    known = first_text([given, prepared, configured.get("voice") if isinstance(configured, Mapping) else None])
+    known = first_text([given, prepared, entry(mapper.config, "espeak", "voice")])
     language = language_of(known) or guessed or "en"
     if not known:
         mapper.check(f"no option names the language; '{language}' was guessed from the texts")
@@ -107,6 +106,8 @@ def architecture(mapper: Mapper) -> dict[str, Any]:
     """What the model is made of, by Piper's names."""
     options = mapper.options
     quality = str(options.value("quality")) if options.program == LEGACY else "medium"
+    if quality not in PRESETS:
+        mapper.check(f"{mapper.flag('quality')} {short(quality)}: unknown; medium was set")
     values = dict(ARCHITECTURE)
     if quality in PRESETS:
         preset = piper_hyperparameters(PRESETS[quality])
