@@ -279,6 +279,13 @@ def test_warm_starts_keep_their_kind(option: str, mode: str, folder: Path) -> No
     assert adoption.start.verdict is None
 
 
+def test_of_two_warm_starts_the_one_that_copies_more_counts(folder: Path) -> None:
+    adoption = fit("--model.vocoder_warmstart_ckpt=a.ckpt", "--model.warmstart_ckpt=b.ckpt")
+    assert (adoption.workspace.start.checkpoint, adoption.workspace.start.mode) == ("b.ckpt", "warm-start")
+    (ignored,) = adoption.ignored
+    assert ignored.flag == "--model.vocoder_warmstart_ckpt"
+
+
 def test_a_checkpoint_that_is_looked_up_when_the_script_runs_is_the_furthest_found(folder: Path) -> None:
     checkpoints = folder / "lightning_logs" / "version_1" / "checkpoints"
     checkpoints.mkdir(parents=True)

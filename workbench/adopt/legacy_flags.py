@@ -59,7 +59,6 @@ LEGACY_FLAGS: Mapping[str, Flag] = MappingProxyType(
         "dataset": _ignored("the list of clips is made from the metadata when a training starts"),
         "sample_bytes": _ignored("recordings of any width are read"),
         "channels": _ignored("recordings of any number of channels are read"),
-        "num_test": _same("data.num_test_examples"),
     }
 )
 """Options of `piper_train`; dashes are written as underscores."""

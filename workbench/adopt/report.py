@@ -80,7 +80,8 @@ def _read(adoption: Adoption) -> Iterator[str]:
     source = adoption.source
     program = _PROGRAMS.get(source.options.program, source.options.program)
     yield f"read {source.name}: {program}, {len(source.options.given)} options"
-    for line in (*source.notes, *source.places.told()):
+    overlays = [f"with the options in {shown(path)}" for path in source.options.overlays]
+    for line in (*overlays, *source.notes, *source.places.told()):
         yield f"  {line}"
     clips = adoption.clips
     if clips is not None and clips.rows:
@@ -159,6 +160,7 @@ def as_json(adoption: Adoption, *, written: Path | None) -> dict[str, Any]:
             "kind": adoption.source.kind,
             "name": adoption.source.name,
             "program": _PROGRAMS.get(adoption.source.options.program, ""),
+            "overlays": [str(path) for path in adoption.source.options.overlays],
             "notes": list(adoption.source.notes),
         },
         "settings": [asdict(item) for item in adoption.mapped],

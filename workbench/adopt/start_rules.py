@@ -21,7 +21,8 @@ from workbench.config.settings import RESUME, VOCODER, WARM_START
 from workbench.errors import ConfigError
 
 _ANY_CHECKPOINT = ("last", "best", "latest")
-_WARM_STARTS = {"model.warmstart_ckpt": WARM_START, "model.vocoder_warmstart_ckpt": VOCODER}
+_VOCODER = "model.vocoder_warmstart_ckpt"
+_WARM_STARTS = {"model.warmstart_ckpt": WARM_START, _VOCODER: VOCODER}
 _CONVERTED = "resume_from_single_speaker_checkpoint"
 # What newer versions of Lightning take from the checkpoint instead of from the command.
 _OVERRIDDEN = (
@@ -79,6 +80,8 @@ def _choose(mapper: Mapper) -> tuple[Path | None, str, str]:
     for name, mode in {_CONVERTED: WARM_START, **_WARM_STARTS}.items():
         if name in options.given and options.is_given(name):
             value = options.value(name)
+            if mode == WARM_START and options.is_given(_VOCODER):
+                mapper.ignore(_VOCODER, "the other warm start copies the vocoder, too")
             return mapper.places.find(value) or mapper.places.as_written(value), mode, name
     newest = _furthest(mapper)
     if newest is None:
@@ -123,7 +126,9 @@ def _named(mapper: Mapper) -> Path | None:
                 raise unresolved(given)
             mapper.check(f"{given.place}: {given.flag} {text}: no checkpoint was found; [start] checkpoint is empty")
             return None
-        what = "is known only when the script runs" if given.missing else f"is '{text}'"
+        what = f"is '{text}'"
+        if given.missing:
+            what = f"needs {', '.join(given.missing)}, which only running the script can tell (or --var)"
         mapper.check(f"{given.place}: {given.flag} {what}; the furthest that was found is taken: {shown(newest.path)}")
         return newest.path
     found = mapper.places.find(text)

@@ -16,7 +16,6 @@ from workbench.adopt.mapper import Mapper, entry, first_text, same
 from workbench.adopt.places import relative
 from workbench.adopt.script import LEGACY
 from workbench.adopt.values import short, unresolved
-from workbench.config import shown
 from workbench.errors import ConfigError
 
 _LOW_RATE = 16_000
@@ -196,7 +195,10 @@ def _compare_id_map(mapper: Mapper) -> None:
     if other or foreign:
         told = " ".join((other or foreign)[:6])
         kind = "numbers phonemes otherwise than Piper's map" if other else "has phonemes that Piper's map lacks"
-        mapper.check(f"{mapper.config_name} {kind} ({told}): name its map in [text] phoneme_map")
+        mapper.check(
+            f"{mapper.config_name} {kind} ({told}): save its phoneme_id_map as a file, and name that in "
+            "[text] phoneme_map"
+        )
 
 
 def read_config(path: Path | None) -> Mapping[str, Any]:
@@ -207,8 +209,3 @@ def read_config(path: Path | None) -> Mapping[str, Any]:
         return read_json(path)
     except ConfigError:
         return {}
-
-
-def config_name(path: Path | None) -> str:
-    """What to call it."""
-    return shown(path) if path is not None else ""
