@@ -53,6 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 VERBS: dict[str, str] = {
     "init": "write a workspace file for the recordings in a folder",
+    "adopt": "write a workspace file for a Piper project; nothing of the project is changed",
     "health": "look at every row and recording; say what would not be trained and why",
     "train": "start or resume a training and follow it",
     "runs": "list the training runs, or show or follow one",
@@ -99,6 +100,26 @@ def _add_common(parser: argparse.ArgumentParser, default: object) -> None:
 def _init(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.dataset:run_init")
     parser.add_argument("folder", metavar="FOLDER", nargs="?", type=_path, help="folder of the dataset (default: .)")
+    parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
+
+
+def _adopt(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.adopt:run_adopt")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="*",
+        help="folder, train script, config.yaml of a run, '-' (a command line on stdin), or, in quotes or behind '--', "
+        "the command line itself (default: .)",
+    )
+    parser.add_argument("--to", metavar="FOLDER", type=_path, help="folder of the voice (default: the project's)")
+    parser.add_argument(
+        "--var",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="value of a variable that the script does not set",
+    )
     parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
 
 
@@ -209,6 +230,7 @@ def _walk(parser: argparse.ArgumentParser) -> None:
 
 _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "init": _init,
+    "adopt": _adopt,
     "health": _health,
     "train": _train,
     "runs": _runs,

@@ -84,7 +84,7 @@ def _proposal(root: Path, table: Path, audio: Path, form: Form) -> Proposal:
     phonetic = looks_phonetic(texts)
     # Neither numbers nor IPA say which language they are of.
     told = not phonetic and any(letter.isalpha() for text in texts for letter in text)
-    language = _language(texts) if told else "en"
+    language = guess_language(texts) if told else "en"
     multi_speaker = _has_speakers(rows)
     workspace = Workspace(
         file=root / WORKSPACE_FILE,
@@ -196,7 +196,8 @@ def _has_speakers(rows: Sequence[Sequence[str]]) -> bool:
     )
 
 
-def _language(texts: Iterable[str]) -> str:
+def guess_language(texts: Iterable[str]) -> str:
+    """The language of texts by their letters; a guess, and `en` when there are none."""
     letters = Counter(letter for text in texts for letter in text.lower() if letter.isalpha())
     if not letters:
         return "en"
