@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+<<<<<<< HEAD
 import tomli_w
 import torch
 from cache_clips import SETTINGS, fill
@@ -20,14 +21,25 @@ from core_vits.checkpoint import load_checkpoint
 from core_vits.config import PRESETS
 from core_vits.errors import CheckpointFileError
 from core_vits.train.origin import read_origin
-from workbench.config import TrainingSettings
+from workbench.config import TrainingSettings, load_workspace
+=======
+from cache_clips import SETTINGS, fill
+
+from core_vits.cache import cache_folder
+from core_vits.config import PRESETS
+from core_vits.errors import CheckpointFileError
+from workbench.config import TrainingSettings, load_workspace
+>>>>>>> audit
 from workbench.errors import DatasetError, RunError
 from workbench.jobs.background import Background
 from workbench.jobs.rundir import read_json, read_lines, read_status, stop_requested, write_json
 from workbench.jobs.start import run_workspace
 from workbench.train.__main__ import explain, listen, main
 from workbench.train.glue import Prepared, make_trainer, model_config, read_prepared, stored_split, train_settings
+<<<<<<< HEAD
 from workbench.train.recorder import Recorder
+=======
+>>>>>>> audit
 
 KEYS = tuple(f"clip{number}" for number in range(40))
 
@@ -265,3 +277,14 @@ def test_a_full_disk_under_the_log_does_not_swallow_the_reason_of_the_end(tmp_pa
         done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], stderr=full, check=False, timeout=50)
     assert done.returncode != 0
     assert read_status(tmp_path)["message"] == "the last checkpoint was not saved: the disk is full"
+
+
+def test_a_run_whose_clips_are_gone_says_so_and_what_to_do(tmp_path: Path) -> None:
+    fill(tmp_path / "cache", range(2))
+    write_json(tmp_path / "run.json", {"format": 1, "model": asdict(PRESETS["tiny"])})
+    folder = cache_folder(tmp_path / "cache", SETTINGS)
+    write_json(tmp_path / "prepare.json", prepared(cache=str(folder), trained=[{"key": "key0"}, {"key": "key1"}]))
+    write_json(tmp_path / "split.json", {"train": ["key0", "removed"], "validation": ["key1"], "test": []})
+    (tmp_path / "workbench.toml").write_text('[voice]\nname = "a"\nlanguage = "ru"\n')
+    with pytest.raises(DatasetError, match=r"1 of 2 clips of this run .* Put them back, or begin a new run"):
+        make_trainer(tmp_path, load_workspace(tmp_path), callbacks=(), stop=lambda: False)

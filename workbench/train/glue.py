@@ -246,6 +246,13 @@ def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: Train
     speakers = prepared.speakers if config.num_speakers > 1 else None
 
     def clips(keys: Sequence[str]) -> ClipDataset:
+        gone = sum(key not in reader.entries for key in keys)
+        if gone:
+            raise DatasetError(
+                f"{gone} of {len(keys)} clips of this run are no longer in the data set: recordings or texts were "
+                "changed or removed since it began. Put them back, or begin a new run from its last checkpoint: "
+                "workbench train --resume FILE.ckpt"
+            )
         return ClipDataset(reader, keys, config.audio, segment_size=config.segment_size, speaker_ids=speakers)
 
     spoken = parts.test or parts.validation[:SPOKEN_FROM_VALIDATION]
