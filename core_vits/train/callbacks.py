@@ -33,8 +33,9 @@ class Progress:
 
     @property
     def last_step(self) -> int:
-        """Batches that the whole run will have trained."""
-        total = self.epochs * self.batches_per_epoch
+        """Batches that will be trained when the run is over; its earlier epochs may have had another length."""
+        at = self.position
+        total = at.step + max(0, (self.epochs - at.epoch) * self.batches_per_epoch - at.batch)
         return min(total, self.max_steps) if self.max_steps else total
 
 

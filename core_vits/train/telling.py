@@ -99,7 +99,8 @@ def _model(plan: BeginPlan) -> str:
 
 def _own_size(config: ModelConfig) -> str:
     """A model that is no preset, by its differences from the one that is nearest."""
-    nearest = min(PRESETS, key=lambda name: len(different_fields(config, PRESETS[name])))
+    usual_first = sorted(PRESETS, key=lambda name: name != "medium")
+    nearest = min(usual_first, key=lambda name: len(different_fields(config, PRESETS[name])))
     names = different_fields(config, PRESETS[nearest])
     listed = ", ".join(f"{name} {getattr(config, name)}" for name in names[:_NAMES_SHOWN])
     more = ", …" if len(names) > _NAMES_SHOWN else ""

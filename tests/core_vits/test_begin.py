@@ -260,6 +260,13 @@ class TestPositions:
         assert read_origin(piper).position == Position(epoch=3, step=6)
 
 
+def test_a_run_whose_epochs_have_another_length_now_knows_how_many_batches_are_left() -> None:
+    at = Position(epoch=3, batch=1, step=7)
+    assert Progress(position=at, epochs=5, batches_per_epoch=4).last_step == 7 + 3 + 4
+    assert Progress(position=at, epochs=5, batches_per_epoch=4, max_steps=9).last_step == 9
+    assert Progress(position=Position(epoch=5, step=14), epochs=5, batches_per_epoch=4).last_step == 14
+
+
 class TestMakers:
     def test_are_told_by_content(self, small: dict[str, Any], tmp_path: Path) -> None:
         assert read_origin(small).maker == PIPER

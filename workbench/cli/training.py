@@ -31,15 +31,18 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     plan = None
     if args.plan or (own is None and settings.start_checkpoint is not None):
         plan = make_plan(settings, console, own=own is not None)
+    refusal = plan["refusal"] if plan is not None else ""
     if args.plan:
+        if refusal:
+            console.note(f"can't begin: {refusal}")
         console.answer(plan)
-        return NO if plan is not None and plan["refusal"] else OK
+        return NO if refusal else OK
     if own is not None:
         run = resume_run(own.folder, host)
         console.note(f"resumed run {run.id}")
     else:
-        if plan is not None and plan["refusal"]:
-            raise CheckpointError(plan["refusal"])
+        if refusal:
+            raise CheckpointError(refusal)
         run = start_run(settings, host, model=plan["model"] if plan is not None else None)
         begun = settings.start_checkpoint
         console.note(f"started run {run.id}" + (f", which begins with {begun.name}" if begun is not None else ""))
@@ -117,8 +120,6 @@ def make_plan(settings: Workspace, console: Console, *, own: bool = False) -> di
     for fact in plan["facts"]:
         mark = "! " if fact["warning"] else ""
         console.note(f"{fact['label']:<{width}}  {mark}{fact['text']}")
-    if plan["refusal"]:
-        console.note(f"can't begin: {plan['refusal']}")
     return plan
 
 
