@@ -41,7 +41,7 @@ namespace detail {
 
 // How far ahead of the reader memory is asked for, in floats. Whole rows, so that the band stays the band.
 inline std::size_t prefetch_distance(std::size_t stride) {
-    constexpr std::size_t kAhead = 2048;
+    constexpr std::size_t kAhead = 4096;
     return std::max<std::size_t>(1, kAhead / stride) * stride;
 }
 
