@@ -33,8 +33,8 @@ def give_alignment(extension: str) -> None:
 
     def maximum_path_c(paths, values, frames, phonemes):
         items, most_frames, _ = values.shape
-        index = torch.full((items, most_frames), -1, dtype=torch.int32)
-        durations = torch.zeros((items, values.shape[2]), dtype=torch.int32)
+        index = torch.full((items, most_frames), -1)
+        durations = torch.zeros((items, values.shape[2]), dtype=torch.int64)
         lengths = [torch.from_numpy(array.astype(np.int64)) for array in (frames, phonemes)]
         native.align(torch.from_numpy(values), *lengths, index, durations, 1)
         item, frame = np.nonzero(index.numpy() >= 0)

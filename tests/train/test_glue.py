@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-<<<<<<< HEAD
 import tomli_w
 import torch
 from cache_clips import SETTINGS, fill
@@ -22,24 +21,13 @@ from core_vits.config import PRESETS
 from core_vits.errors import CheckpointFileError
 from core_vits.train.origin import read_origin
 from workbench.config import TrainingSettings, load_workspace
-=======
-from cache_clips import SETTINGS, fill
-
-from core_vits.cache import cache_folder
-from core_vits.config import PRESETS
-from core_vits.errors import CheckpointFileError
-from workbench.config import TrainingSettings, load_workspace
->>>>>>> audit
 from workbench.errors import DatasetError, RunError
 from workbench.jobs.background import Background
 from workbench.jobs.rundir import read_json, read_lines, read_status, stop_requested, write_json
 from workbench.jobs.start import run_workspace
 from workbench.train.__main__ import explain, listen, main
 from workbench.train.glue import Prepared, make_trainer, model_config, read_prepared, stored_split, train_settings
-<<<<<<< HEAD
 from workbench.train.recorder import Recorder
-=======
->>>>>>> audit
 
 KEYS = tuple(f"clip{number}" for number in range(40))
 
