@@ -235,7 +235,7 @@ class Archive:
         except zipfile.BadZipFile as error:
             said = "checksum" if "CRC" in str(error) else "header"
             raise damaged(f"the {said} of '{in_one_line(full, 100)}' is wrong") from error
-        except Exception as error:  # EOFError, NotImplementedError for odd flags, struct.error, …
+        except Exception as error:  # EOFError, struct.error, whatever zipfile says to odd flags
             raise damaged(f"'{in_one_line(full, 100)}' can't be read, {type(error).__name__}") from error
 
 

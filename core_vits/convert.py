@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core_vits.config import ModelConfig, piper_hyperparameters
-from core_vits.unpickle import ITEM_BYTES
+from core_vits.descriptions import ITEM_BYTES
 
 WARM_STARTS = ("vocoder_warmstart_ckpt", "warmstart_ckpt")
 """Paths that Piper would copy over the restored weights; a file that is to be resumed holds none."""

@@ -35,8 +35,9 @@ from core_vits.archive import (
     open_file,
     size_of,
 )
+from core_vits.descriptions import ITEM_BYTES, PickleError, StorageNote, TensorNote
 from core_vits.errors import CheckpointFileError, in_one_line
-from core_vits.unpickle import ITEM_BYTES, PickleError, StorageNote, TensorNote, follow, unfold
+from core_vits.unpickle import follow, unfold
 
 LARGEST_TENSORS = 8_000_000_000
 """Bytes of all tensors of a file; the largest voice with its optimizers has 1.1 GB."""

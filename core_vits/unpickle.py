@@ -12,10 +12,24 @@ into, and keys that are chosen to collide. Standard library only.
 from __future__ import annotations
 
 import pickletools
-import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from core_vits.descriptions import (
+    BUILDERS,
+    ITEM_BYTES,
+    NUMPY_TYPE,
+    OLD_MODULES,
+    STORAGES,
+    Foreign,
+    Name,
+    NumpyType,
+    PickleError,
+    StorageNote,
+    TensorNote,
+    put_items,
+    set_of,
+)
 
 MOST_STEPS = 1_000_000
 """Of the stack machine. A voice with its optimizers takes some 120,000."""
@@ -25,87 +39,6 @@ DEEPEST = 60
 """Nested containers; a checkpoint of Lightning has 10."""
 LONGEST_NUMBER = 1_024
 """Bits. States of random number generators have 128."""
-MOST_DIMENSIONS = 16
-
-
-class PickleError(Exception):
-    """The pickle can't be followed; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class StorageNote:
-    """The memory that tensors lie in, as the file describes it."""
-
-    key: str
-    """Names the record that holds it."""
-    dtype: str
-    """Name in torch, for instance `float32`; `uint8` for memory without a type."""
-    elements: int
-
-
-@dataclass(frozen=True, slots=True)
-class TensorNote:
-    """A tensor, as the file describes it: checked to lie inside its memory."""
-
-    storage: StorageNote
-    dtype: str
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-    @property
-    def elements(self) -> int:
-        """Numbers in it."""
-        count = 1
-        for length in self.size:
-            count *= length
-        return count
-
-
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """An importable that the table knows."""
-
-    full: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Foreign:
-    """What came of a name that the table does not know."""
-
-    name: str
-
-
-@dataclass(slots=True)
-class _NumpyType:
-    """A NumPy dtype: kind and bytes such as `f8`, and their order."""
-
-    code: str
-    order: str = "<"
-
-
-ITEM_BYTES: Mapping[str, int] = {
-    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
-    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
-}  # fmt: skip
-"""Bytes of an element of each dtype that a tensor may have."""
-
-_STORAGES: Mapping[str, str] = {
-    "torch.DoubleStorage": "float64", "torch.FloatStorage": "float32", "torch.HalfStorage": "float16",
-    "torch.BFloat16Storage": "bfloat16", "torch.LongStorage": "int64", "torch.IntStorage": "int32",
-    "torch.ShortStorage": "int16", "torch.CharStorage": "int8", "torch.ByteStorage": "uint8",
-    "torch.BoolStorage": "bool", "torch.storage.UntypedStorage": "uint8",
-}  # fmt: skip
-
-# Checkpoints of the first Piper hold the path of their data set. It becomes plain text: nothing of pathlib is built, so
-# the file also opens on a system that has no PosixPath.
-_PATHS = tuple(
-    f"{module}.{name}"
-    for module in ("pathlib", "pathlib._local")
-    for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath", "Path", "PurePath")
-)
-# Python 2, and the pickles that are still written in its words.
-_OLD_MODULES: Mapping[str, str] = {"__builtin__": "builtins", "copy_reg": "copyreg", "exceptions": "builtins"}
 
 
 def follow(file: BinaryIO, foreign: dict[str, None]) -> Any:
@@ -231,12 +164,12 @@ class _Machine:
 
     def make_frozenset(self, _: Any) -> None:
         items = self._since_mark()
-        self._push(_set_of(items))
+        self._push(set_of(items))
 
     def make_dict(self, _: Any) -> None:
         items = self._since_mark()
         fresh: dict[Any, Any] = {}
-        _set_items(fresh, items)
+        put_items(fresh, items)
         self._push(fresh)
 
     def tuple_of(self, count: int) -> None:
@@ -254,7 +187,7 @@ class _Machine:
         target = self.stack[-1]
         if isinstance(target, list):
             target.extend(items)
-        elif not isinstance(target, _Foreign):
+        elif not isinstance(target, Foreign):
             raise PickleError(f"something is appended to a {type(target).__name__}")
 
     def set_item(self, _: Any) -> None:
@@ -267,16 +200,16 @@ class _Machine:
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if isinstance(target, dict):
-            _set_items(target, items)
-        elif not isinstance(target, _Foreign):
+            put_items(target, items)
+        elif not isinstance(target, Foreign):
             raise PickleError(f"an item is set in a {type(target).__name__}")
 
     def add_items(self, _: Any) -> None:
         items = self._since_mark()
         target = self.stack[-1]
         if isinstance(target, set):
-            target |= _set_of(items)
-        elif not isinstance(target, _Foreign):
+            target |= set_of(items)
+        elif not isinstance(target, Foreign):
             raise PickleError(f"something is added to a {type(target).__name__}")
 
     # --- names and what is called -------------------------------------------------------------------------------------
@@ -289,15 +222,15 @@ class _Machine:
         attribute, module = self.stack.pop(), self.stack.pop()
         self._push(self._named(str(module), str(attribute)))
 
-    def _named(self, module: str, attribute: str) -> _Name | _Foreign:
-        full = f"{_OLD_MODULES.get(module, module)}.{attribute}"
-        if full in _BUILDERS or full in _STORAGES or full.removeprefix("torch.") in ITEM_BYTES or full == _NUMPY_TYPE:
-            return _Name(full)
+    def _named(self, module: str, attribute: str) -> Name | Foreign:
+        full = f"{OLD_MODULES.get(module, module)}.{attribute}"
+        if full in BUILDERS or full in STORAGES or full.removeprefix("torch.") in ITEM_BYTES or full == NUMPY_TYPE:
+            return Name(full)
         return self._note(full)
 
-    def _note(self, full: str) -> _Foreign:
+    def _note(self, full: str) -> Foreign:
         self._foreign[full] = None
-        return _Foreign(full)
+        return Foreign(full)
 
     def call(self, _: Any) -> None:
         arguments = self.stack.pop()
@@ -320,11 +253,11 @@ class _Machine:
         self.stack[-1] = self._called(self.stack[-1], arguments)
 
     def _called(self, function: Any, arguments: Any) -> Any:
-        if isinstance(function, _Foreign):
+        if isinstance(function, Foreign):
             return function
-        if not isinstance(function, _Name) or not isinstance(arguments, tuple):
+        if not isinstance(function, Name) or not isinstance(arguments, tuple):
             raise PickleError(f"a {type(function).__name__} is called")
-        builder = _BUILDERS.get(function.full)
+        builder = BUILDERS.get(function.full)
         if builder is None:
             raise PickleError(f"{function.full} is called")
         # What is copied costs as if it had been written out.
@@ -334,9 +267,9 @@ class _Machine:
     def build(self, _: Any) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, _NumpyType):
+        if isinstance(target, NumpyType):
             target.order = str(state[1])
-        elif not isinstance(target, (dict, _Foreign)):  # a dict is an OrderedDict here; torch keeps versions beside it
+        elif not isinstance(target, (dict, Foreign)):  # a dict is an OrderedDict here; torch keeps versions beside it
             raise PickleError(f"the state of a {type(target).__name__} is set")
 
     def storage(self, _: Any) -> None:
@@ -344,132 +277,18 @@ class _Machine:
         if not isinstance(note, tuple) or note[0] not in ("storage", b"storage"):
             raise PickleError("something that is not a tensor's memory lies outside its description")
         kind, key, elements, view = note[1], note[2], note[4], note[5] if len(note) > 5 else None
-        if isinstance(kind, _Foreign):
+        if isinstance(kind, Foreign):
             self._push(kind)
             return
-        if not isinstance(kind, _Name) or kind.full not in _STORAGES or view is not None:
+        if not isinstance(kind, Name) or kind.full not in STORAGES or view is not None:
             raise PickleError("a tensor's memory has no type that a checkpoint needs")
         if not isinstance(key, (str, int)) or type(elements) is not int or elements < 0:
             raise PickleError("a tensor's memory is not described")
-        self._push(StorageNote(str(key), _STORAGES[kind.full], elements))
+        self._push(StorageNote(str(key), STORAGES[kind.full], elements))
 
     def extension(self, number: int) -> None:
         self._push(self._note(f"copyreg extension {number}"))
 
-
-def _key(key: Any) -> Any:
-    """
-    Raises:
-        PickleError: it is no key of a checkpoint. Large numbers and tuples can be chosen to collide, which makes a
-            dictionary of them take for ever.
-    """
-    if key is None or type(key) in (str, bytes, bool) or (type(key) is int and -(2**63) <= key < 2**64):
-        return key
-    raise PickleError(f"a {type(key).__name__} is the key of a dictionary or the member of a set")
-
-
-def _set_items(target: dict[Any, Any], items: list[Any]) -> None:
-    for index in range(0, len(items), 2):
-        target[_key(items[index])] = items[index + 1]
-
-
-def _set_of(items: Any) -> set[Any]:
-    return {_key(item) for item in items}
-
-
-def _dictionary(items: Any = ()) -> dict[Any, Any]:
-    pairs = items.items() if isinstance(items, dict) else items
-    return {_key(key): value for key, value in pairs}
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any, dtype: str = "") -> Any:
-    """The description of a tensor that lies inside its memory.
-
-    Raises:
-        PickleError: it does not. torch would enlarge the memory, with whatever happens to be there.
-    """
-    if isinstance(storage, _Foreign):
-        return storage
-    if not isinstance(storage, StorageNote):
-        raise PickleError("a tensor has no memory")
-    numbers = (offset, *size, *stride)
-    if len(size) != len(stride) or len(size) > MOST_DIMENSIONS or any(type(item) is not int for item in numbers):
-        raise PickleError("the shape of a tensor is none")
-    if min(numbers) < 0:
-        raise PickleError("a shape or step of a tensor is negative")
-    note = TensorNote(storage, dtype or storage.dtype, offset, tuple(size), tuple(stride))
-    there = storage.elements * ITEM_BYTES[storage.dtype] // ITEM_BYTES[note.dtype]
-    end = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True)) + 1
-    # More numbers than there is memory for: rows that all lie in the same place.
-    if note.elements and (end > there or note.elements > there):
-        raise PickleError(f"a tensor of {note.elements} numbers is said to lie in memory for {there}")
-    return note
-
-
-def _tensor_with_type(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Any:
-    dtype = rest[2]  # after two that concern gradients
-    name = dtype.full.removeprefix("torch.") if isinstance(dtype, _Name) else ""
-    if name not in ITEM_BYTES:
-        raise PickleError("a tensor has no type that a checkpoint needs")
-    return _tensor(storage, offset, size, stride, dtype=name)
-
-
-def _parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
-def _path(*parts: Any) -> str:
-    return "/".join(str(part) for part in parts)
-
-
-def _device(*parts: Any) -> str:
-    return ":".join(str(part) for part in parts)
-
-
-def _bytes(text: str, encoding: str = "latin1") -> bytes:
-    if encoding not in ("latin1", "latin-1"):
-        raise PickleError("bytes are written in an encoding that torch never uses")
-    return text.encode("latin-1")
-
-
-def _numpy_type(code: Any, *_: Any) -> _NumpyType:
-    return _NumpyType(str(code))
-
-
-_NUMPY_NUMBERS: Mapping[str, str] = {
-    "f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b",
-    "u8": "Q", "u4": "I", "u2": "H", "u1": "B", "b1": "?",
-}  # fmt: skip
-
-
-def _numpy_number(dtype: Any, content: Any = b"") -> float | int | bool:
-    """The number that a NumPy scalar holds."""
-    if not isinstance(dtype, _NumpyType) or dtype.code not in _NUMPY_NUMBERS:
-        raise PickleError("a NumPy value in it is not a number")
-    raw = content.encode("latin-1") if isinstance(content, str) else content
-    order = dtype.order if dtype.order in "<>" else "<"
-    value: float | int | bool = struct.unpack(order + _NUMPY_NUMBERS[dtype.code], raw)[0]
-    return value
-
-
-_NUMPY_TYPE = "numpy.dtype"
-_BUILDERS: Mapping[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _dictionary,
-    "collections.Counter": _dictionary,
-    "builtins.set": lambda items=(): _set_of(items),
-    "builtins.frozenset": lambda items=(): _set_of(items),
-    "torch.Size": lambda items=(): tuple(items),
-    "torch.device": _device,
-    "_codecs.encode": _bytes,
-    "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_tensor_v3": _tensor_with_type,
-    "torch._utils._rebuild_parameter": _parameter,
-    _NUMPY_TYPE: _numpy_type,
-    "numpy.core.multiarray.scalar": _numpy_number,
-    "numpy._core.multiarray.scalar": _numpy_number,
-    **dict.fromkeys(_PATHS, _path),
-}
 
 _CONSTANTS: Mapping[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
@@ -526,9 +345,9 @@ class _Unfolding:
     def _fresh(self, value: Any, depth: int) -> tuple[Any, int]:
         if isinstance(value, TensorNote):
             return self._tensor(value), 1
-        if isinstance(value, _Name):
+        if isinstance(value, Name):
             return value.full, 1
-        if isinstance(value, _NumpyType):
+        if isinstance(value, NumpyType):
             return value.code, 1
         if isinstance(value, set):
             return set(value), len(value) + 1
