@@ -159,9 +159,12 @@ def _count(shapes: Mapping[str, tuple[int, ...]], prefix: str) -> int:
 
     Raises:
         KeyError: it has none.
+        ValueError: there are gaps: a name with a large number must not make a large model.
     """
     number = re.compile(re.escape(prefix) + r"\.(\d+)\.")
-    indices = [int(match.group(1)) for key in shapes if (match := number.match(key))]
+    indices = {int(match.group(1)) for key in shapes if (match := number.match(key))}
     if not indices:
         raise KeyError(f"{prefix}.0")
-    return max(indices) + 1
+    if max(indices) >= len(indices):
+        raise ValueError(f"{prefix} has {len(indices)} parts, and one of them the number {max(indices)}")
+    return len(indices)

@@ -61,6 +61,7 @@ VERBS: dict[str, str] = {
     "checkpoints": "list the checkpoints of a run",
     "export": "write a checkpoint as a voice, and compare the two",
     "speak": "speak a text with a checkpoint or an exported voice",
+    "convert": "rewrite a foreign or old checkpoint as one that this program and Piper read",
     "plugins": "list the plugins and what they offer",
     "doctor": "check this machine",
     "walk": "the whole way without a terminal: health, short training, export, speak",
@@ -213,6 +214,20 @@ def _speak(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-play", action="store_true", help="only write the file")
 
 
+def _convert(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.convert:run_convert")
+    parser.add_argument("file", metavar="FILE", type=_path, help="the checkpoint; it stays as it is")
+    parser.add_argument(
+        "--out", metavar="NEW.ckpt", type=_path, required=True, help="file to write; must not exist yet"
+    )
+    parser.add_argument(
+        "--i-trust-this-file",
+        dest="trust",
+        action="store_true",
+        help="let the file run its code, in a process of its own, if it can't be read without",
+    )
+
+
 def _plugins(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.plugins:run_plugins")
     parser.add_argument("name", metavar="NAME", nargs="?", help="show one plugin in full")
@@ -238,6 +253,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "checkpoints": _checkpoints,
     "export": _export,
     "speak": _speak,
+    "convert": _convert,
     "plugins": _plugins,
     "doctor": _doctor,
     "walk": _walk,

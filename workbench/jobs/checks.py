@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from core_vits.archive import why_no_checkpoint
 from core_vits.manifest import ManifestError, escapes, find_recording, split_sizes
 from workbench.config import Workspace
 from workbench.config.settings import PHONEME_IDS
@@ -28,8 +27,6 @@ CHECKPOINT_BYTES: Mapping[str, int] = {
     "tiny": 12_000_000,
 }
 """Size of a checkpoint of each quality: weights and two moments of generator and discriminators."""
-
-_ARCHIVE = b"PK\x03\x04"
 
 
 def check_idle(runs: Path) -> None:
@@ -153,21 +150,14 @@ def check_checkpoint(path: Path) -> None:
         CheckpointError: it does not.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            names = zipfile.ZipFile(file).namelist() if start == _ARCHIVE else []
+        path.stat()
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such checkpoint to go on from") from None
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read ({error.strerror or error})") from None
-    except (zipfile.BadZipFile, RuntimeError, ValueError, struct.error):
-        raise CheckpointError(
-            f"{path}: the file is cut off or damaged (a copy that did not finish?). Copy it again"
-        ) from None
-    if not start:
-        raise CheckpointError(f"{path}: the file is empty. Choose another checkpoint")
-    if not any(name.endswith("/data.pkl") for name in names):
-        raise CheckpointError(f"{path}: this is not a checkpoint. Choose a .ckpt file of a training run")
+    why_not = why_no_checkpoint(path)
+    if why_not:
+        raise CheckpointError(why_not)
 
 
 def check_disk(workspace: Workspace) -> None:

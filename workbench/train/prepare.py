@@ -27,8 +27,8 @@ from workbench.host import Host
 from workbench.jobs import rundir
 from workbench.jobs.checks import not_found, refuse_too_few
 from workbench.jobs.dataset import read_table
+from workbench.jobs.inherited import check_symbols, inherited, number_speakers
 from workbench.train.cutting import Cut, CutPlan, cut_all
-from workbench.train.inherited import check_symbols, inherited, number_speakers
 from workbench.train.voice_config import voice_config
 from workbench.workers.targets.frontend import FrontEnd, cache_settings, front_end
 

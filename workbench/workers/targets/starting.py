@@ -11,18 +11,20 @@ from typing import Any
 from core_vits.architecture import different_fields, quality_of
 from core_vits.checkpoint import CheckpointFileError, load_checkpoint
 from core_vits.config import ModelConfig
-from core_vits.manifest import ManifestError, Row, find_recording, read_metadata, speaker_ids
+from core_vits.manifest import ManifestError, find_recording
 from core_vits.phonemes import NUM_SYMBOLS
 from core_vits.train.begin import RESUME, BeginPlan, Choices, Known, plan_begin
 from core_vits.train.origin import OURS, Origin, read_origin
 from core_vits.train.settings import TrainSettings
 from core_vits.train.telling import Fact, facts_of, plan_as_json
 from workbench.config import HOP_LENGTH, Workspace, shown, workspace_from_dict
-from workbench.errors import CheckpointError, DatasetError, WorkbenchError
+from workbench.errors import CheckpointError, DatasetError, RunError, WorkbenchError
 from workbench.host import Host
 from workbench.jobs.background import PARTS, Background, background_of
+from workbench.jobs.dataset import read_table
+from workbench.jobs.inherited import check_symbols, inherited_from, number_speakers
 from workbench.jobs.start import model_of
-from workbench.workers.targets.frontend import TextFrontEnd
+from workbench.workers.targets.frontend import FrontEnd, front_end
 
 Progress = Callable[[float, float, str], None]
 
@@ -40,9 +42,13 @@ class Project:
     files: tuple[str, ...]
     """Recordings of the rows that have one."""
     speakers: Mapping[str, int]
+    num_speakers: int
+    """Rows of the table of speakers, which may be more than have names."""
     symbols: Mapping[str, Sequence[int]] | None
     phonemizer: str
     """Name, version and language; empty: there is none, and the start will say so."""
+    refusal: str = ""
+    """Why the preparation would refuse to go on with the checkpoint; empty when it would not."""
 
 
 def plan(settings: dict[str, Any], *, own: bool = False, progress: Progress | None = None) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def plan(settings: dict[str, Any], *, own: bool = False, progress: Progress | No
     place = settings.get("workspace", {})
     workspace = workspace_from_dict(settings, Path(str(place.get("file", "workbench.toml"))))
     checkpoint = workspace.start_checkpoint
-    project = _project(workspace)
+    project = _project(workspace, own=own)
     if checkpoint is None:
         return _from_scratch(project)
     try:
@@ -75,7 +81,7 @@ def plan(settings: dict[str, Any], *, own: bool = False, progress: Progress | No
         choices = Choices(mode=start.mode, learning_rate=start.learning_rate, optimizer=start.optimizer)
         choices = choices.later() if own else choices
         before = background_of(checkpoint)
-        config = model_for(workspace, origin, choices, len(project.speakers))
+        config = model_for(workspace, origin, choices, project.num_speakers)
         known = Known(
             symbols_before=before.symbols,
             symbols=project.symbols,
@@ -85,7 +91,7 @@ def plan(settings: dict[str, Any], *, own: bool = False, progress: Progress | No
         made = plan_begin(payload, config, _train_settings(workspace), choices, known, own=own)
     except CheckpointFileError as error:
         raise CheckpointError(_with_name(checkpoint, str(error))) from None
-    refusal = made.refusal or _other_hop(config)
+    refusal = made.refusal or _other_hop(config) or project.refusal
     facts = [
         Fact(label="checkpoint", text=f"{shown(checkpoint)} ({checkpoint.stat().st_size / 1e6:,.0f} MB)"),
         *facts_of(made),
@@ -136,41 +142,39 @@ def _load(checkpoint: Path, report: Progress) -> dict[str, Any]:
 # --- what the new run has -------------------------------------------------------------------------------------------
 
 
-def _project(workspace: Workspace) -> Project:
+def _project(workspace: Workspace, *, own: bool) -> Project:
     """
     Raises:
-        DatasetError: the table can't be read.
+        DatasetError: the table, or what the checkpoint numbers how, can't be read.
     """
-    dataset = workspace.dataset
     try:
-        manifest = read_metadata(
-            workspace.metadata,
-            delimiter=dataset.delimiter,
-            quoting=dataset.quoting,
-            multi_speaker=dataset.multi_speaker,
-            name=dataset.metadata,
-        )
-    except ManifestError as error:
+        manifest = read_table(workspace)
+        before = inherited_from(workspace.start_checkpoint, RESUME if own else workspace.start.mode)
+    except (ManifestError, RunError) as error:
         raise DatasetError(str(error)) from None
     rows = [row for row in manifest.rows if find_recording(workspace.audio_folder, row.file) is not None]
+    speakers, number = number_speakers(workspace, manifest.rows, rows, before)
     symbols, phonemizer = _front_end(workspace)
+    refusal = ""
+    try:
+        check_symbols(workspace, symbols or {}, before)
+    except DatasetError as error:
+        refusal = str(error)
     return Project(
         workspace=workspace,
         files=tuple(row.file for row in rows),
-        speakers=_speakers(rows, workspace),
+        speakers=speakers,
+        num_speakers=number,
         symbols=symbols,
         phonemizer=phonemizer,
+        refusal=refusal,
     )
-
-
-def _speakers(rows: Sequence[Row], workspace: Workspace) -> dict[str, int]:
-    return dict(speaker_ids(rows)) if workspace.dataset.multi_speaker else {}
 
 
 def _front_end(workspace: Workspace) -> tuple[Mapping[str, Sequence[int]] | None, str]:
     """Phoneme ids and the phonemizer's fingerprint; nothing where it can't be loaded: the start itself says so."""
     try:
-        front = TextFrontEnd(workspace, Host.load(workspace), remember=False)
+        front = front_end(workspace, Host.load(workspace))
     except WorkbenchError:
         return None, ""
     try:
@@ -179,8 +183,8 @@ def _front_end(workspace: Workspace) -> tuple[Mapping[str, Sequence[int]] | None
         front.close()
 
 
-def _fingerprint(front: TextFrontEnd) -> str:
-    return f"{front.name} {front.version} {front.language}"
+def _fingerprint(front: FrontEnd) -> str:
+    return " ".join(part for part in (front.name, front.version, front.language) if part)
 
 
 def model_for(workspace: Workspace, origin: Origin, choices: Choices, speakers: int) -> ModelConfig:

@@ -43,7 +43,15 @@ def inherited(run: Path, workspace: Workspace) -> Inherited:
     own = run / VOICE_CONFIG
     if own.is_file() and any((run / CHECKPOINTS).glob("*.ckpt")):
         return _read(own, exact=True)
-    checkpoint, mode = _beginning(run, workspace)
+    return inherited_from(*_beginning(run, workspace))
+
+
+def inherited_from(checkpoint: Path | None, mode: str) -> Inherited:
+    """What a run takes over that begins with this much of a checkpoint.
+
+    Raises:
+        RunError: there is a configuration beside the checkpoint, and it can't be read.
+    """
     # Of the decoder and the flow alone, no number means anything.
     config = find_voice_config(checkpoint) if checkpoint is not None and mode != VOCODER else None
     return _read(config, exact=mode == RESUME) if config is not None else Inherited()
