@@ -286,7 +286,8 @@ class _Memory:
             if dtype == torch.bool
             else memory[: memory.numel() // dtype.itemsize * dtype.itemsize].view(dtype)
         )
-        return typed.as_strided(note.size, note.stride, note.offset)
+        # An offset of `as_strided` counts from the beginning of all memory, which may be that of the whole file.
+        return typed.as_strided(note.size, note.stride, typed.storage_offset() + note.offset)
 
 
 class _InFile(_Memory):
