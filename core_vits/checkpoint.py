@@ -42,6 +42,9 @@ EXTRAS_KEY = "voice_workbench"
 SPACE_FACTOR = 1.2
 """Free bytes that a save wants, as a multiple of what it will write."""
 
+_CHUNK = 1 << 22
+"""Bytes read at a time."""
+
 _TEMPORARY = re.compile(r"\.ckpt-(\d+)-[0-9a-f]+\.tmp")
 _REFUSED_GLOBAL = re.compile(r"GLOBAL ([\w.<>]+)")
 
@@ -219,11 +222,17 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, *, mapped: bool = False, verified: bool = False, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
     """Read a checkpoint to the CPU without running anything that it may contain.
 
     Args:
         path: a file that this program or Piper (also the first one) saved.
+        mapped: leave the tensors in the file, from which they are read when they are used: for who wants to look at
+            it only, and does so before the file can be replaced.
+        verified: the caller has compared this very file with its checksums before.
+        progress: called with bytes compared and bytes in all.
 
     Returns:
         The top-level dictionary; `state_dict` is checked to be names and tensors. Paths in it are text.
@@ -236,7 +245,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             import something; one line that says which.
     """
     _check_looks_like_archive(path)
-    _check_sums(path)
+    if not verified:
+        _check_sums(path, progress or _nobody_listens)
     allowed: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
         (_path_as_text, f"{module}.{name}") for module in _PATH_MODULES for name in _PATH_CLASSES
     ]
@@ -244,7 +254,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
             # A foreign file may make torch warn (another pickle protocol); it is read or refused all the same.
             warnings.simplefilter("ignore")
-            payload = torch.load(path, map_location="cpu", weights_only=True)
+            payload = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # a damaged pickle raises anything: KeyError, EOFError, RuntimeError, …
         raise CheckpointFileError(f"{path}: {_why_unreadable(error)}") from error
     if not isinstance(payload, dict) or not isinstance(payload.get("state_dict"), dict):
@@ -279,14 +289,14 @@ def _check_looks_like_archive(path: Path) -> None:
         raise CheckpointFileError(f"{path}: can't be read ({_reason(error)})") from None
 
 
-def _check_sums(path: Path) -> None:
+def _check_sums(path: Path, progress: Callable[[int, int], None]) -> None:
     """
     Raises:
         CheckpointFileError: a record of the archive is not what was saved.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            damaged = _first_damaged(archive, progress)
     except OSError as error:
         raise CheckpointFileError(f"{path}: can't be read ({_reason(error)})") from None
     except Exception as error:  # a damaged archive raises anything: BadZipFile, zlib.error, RuntimeError, …
@@ -295,6 +305,25 @@ def _check_sums(path: Path) -> None:
         raise CheckpointFileError(
             f"{path}: the file is damaged (the checksum of {damaged[:100]!r} is wrong). Use another checkpoint"
         )
+
+
+def _first_damaged(archive: zipfile.ZipFile, progress: Callable[[int, int], None]) -> str | None:
+    """Name of the first record that does not have its checksum; as `ZipFile.testzip`, with progress."""
+    records = archive.infolist()
+    total, done = sum(record.file_size for record in records), 0
+    for record in records:
+        try:
+            with archive.open(record) as stream:
+                while chunk := stream.read(_CHUNK):
+                    done += len(chunk)
+                    progress(done, total)
+        except zipfile.BadZipFile:
+            return record.filename
+    return None
+
+
+def _nobody_listens(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
 
 
 def _why_no_archive(path: Path, start: bytes) -> str:

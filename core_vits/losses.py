@@ -34,9 +34,12 @@ class TargetSegments:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratorLosses:
-    """The generator's terms, unweighted 0-dim tensors, and their weighted sum `total`."""
+    """The generator's terms, unweighted 0-dim tensors, and their weighted sums."""
 
-    total: Tensor
+    own: Tensor
+    """Weighted sum of what no discriminator has a say in: mel, KL and duration."""
+    judged: Tensor
+    """Sum of what the discriminators say: `generator` and `feature`, of all of them."""
     mel: Tensor
     kl: Tensor
     duration: Tensor
@@ -44,6 +47,11 @@ class GeneratorLosses:
     generator: Tensor
     resolution_feature: Tensor | None = None
     resolution_generator: Tensor | None = None
+
+    @property
+    def total(self) -> Tensor:
+        """The loss of the generator."""
+        return self.judged + self.own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,15 +140,18 @@ def generator_losses(
     mel = mel_loss(target_mel_BML, fake_mel_BML)
     kl = kl_loss(output)
     duration = duration_loss(output)
+    own = weights.mel * mel + duration + weights.kl * kl
     feature = feature_loss(waveform[0].features, waveform[1].features)
     generator = generator_loss(waveform[1].logits)
-    total = generator + feature + weights.mel * mel + duration + weights.kl * kl
-    if resolution is None:
-        return GeneratorLosses(total=total, mel=mel, kl=kl, duration=duration, feature=feature, generator=generator)
-    resolution_feature = feature_loss(resolution[0].features, resolution[1].features)
-    resolution_generator = generator_loss(resolution[1].logits)
+    judged = generator + feature
+    resolution_feature = resolution_generator = None
+    if resolution is not None:
+        resolution_feature = feature_loss(resolution[0].features, resolution[1].features)
+        resolution_generator = generator_loss(resolution[1].logits)
+        judged = judged + resolution_generator + resolution_feature
     return GeneratorLosses(
-        total=total + resolution_generator + resolution_feature,
+        own=own,
+        judged=judged,
         mel=mel,
         kl=kl,
         duration=duration,
@@ -154,8 +165,7 @@ def generator_losses(
 def discriminator_losses(*, waveform: Pair, resolution: Pair | None = None) -> DiscriminatorLosses:
     """All terms of the discriminators.
 
-    Only gradients of discriminator parameters are meant to be taken: hand in judgements of detached audio, or take
-    the gradient with respect to those parameters alone.
+    Only gradients of discriminator parameters are meant to be taken.
     """
     discriminator = discriminator_loss(waveform[0].logits, waveform[1].logits)
     if resolution is None:

@@ -21,6 +21,8 @@ class Sentence:
     phoneme_ids: Sequence[int]
     speaker_id: int | None = None
     """None for a voice with one speaker."""
+    speaker: str = ""
+    """Name of the speaker."""
 
 
 class TrainingData(Protocol):

@@ -20,6 +20,7 @@ import torch
 from core_vits.checkpoint import load_checkpoint
 from core_vits.config import LossWeights, ModelConfig
 from core_vits.errors import CheckpointFileError
+from core_vits.train.begin import RESUME, Choices, Known, carry_out, plan_begin
 from core_vits.train.callbacks import Callback, Progress, StepRecord, ValidationRecord
 from core_vits.train.data import TrainingData
 from core_vits.train.distributed import agree, at_most_every, make_fabric
@@ -29,7 +30,7 @@ from core_vits.train.metrics import MetricWindow
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
 from core_vits.train.settings import Position, TrainSettings
-from core_vits.train.state import Provenance, pack, position_of, restore_random
+from core_vits.train.state import Provenance, pack, restore_random
 from core_vits.train.step import AdversarialStep
 from core_vits.train.validation import Interrupted, apart, speak, validate
 
@@ -55,6 +56,8 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         stop: Callable[[], bool] = lambda: False,
         provenance: Provenance | None = None,
+        choices: Choices | None = None,
+        known: Known | None = None,
     ) -> None:
         """Build models and optimizers.
 
@@ -66,6 +69,8 @@ class Trainer:
             callbacks: told about everything, in this order; rank 0 only.
             stop: asked at most once a second whether to stop.
             provenance: stored in each checkpoint.
+            choices: how it begins with another run's checkpoint; by default it goes on where that one stopped.
+            known: names of phonemes and speakers, here and in that checkpoint.
         """
         self.settings = settings
         self._data = data
@@ -82,6 +87,8 @@ class Trainer:
         self._callbacks = tuple(callbacks) if self._fabric.is_global_zero else ()
         self._asked_to_stop = at_most_every(STOP_LOOK_SECONDS, stop, time.monotonic)
         self._provenance = provenance or Provenance()
+        self._choices = choices or Choices()
+        self._known = known or Known()
         self.position = Position()
         self._window = MetricWindow()
         self._validation: dict[str, float] = {}
@@ -138,29 +145,40 @@ class Trainer:
         return outcome
 
     def _resume(self, begin_with: Path | None) -> Path | None:
-        """Restore the newest checkpoint of this run, or the given one; returns which, if any.
+        """Restore the newest checkpoint of this run, or begin with the given one; returns which, if any.
 
         Raises:
             CheckpointFileError: it can't be used.
         """
         found = self._keeper.newest(self._problem)
+        own = found is not None
         if found is None and begin_with is not None:
             found = (begin_with, load_checkpoint(begin_with))
         if found is None:
             return None
         path, payload = found
         try:
-            complete = self.models.restore(payload)
-            if complete:
-                self.optimization.restore(payload)
-            else:
-                self._problem(f"{path.name} has no discriminators: they begin anew, and so do the optimizers")
-            self.position = position_of(payload, self._data.batches_per_epoch)
-            restore_random(payload)
+            plan = plan_begin(
+                payload,
+                self.models.config,
+                self.settings,
+                self._choices.later() if own else self._choices,
+                self._known,
+                batches_per_epoch=self._data.batches_per_epoch,
+                own=own,
+            )
+            carry_out(plan, payload, self.models, self.optimization)
+            self.position = plan.position
+            if plan.choices.mode == RESUME:
+                restore_random(payload)
         except CheckpointFileError as error:
             raise CheckpointFileError(f"{path}: {error}") from error
-        if path.parent == self._keeper.folder:
+        if own:
             self._saved, self._last_good = self.position, path
+        else:
+            self._tell("on_begin", path, plan)
+        if not plan.origin.discriminators:
+            self._problem(f"{path.name} has no discriminators: they begin anew")
         return path
 
     # --- training ---------------------------------------------------------------------------------------------------

@@ -93,5 +93,6 @@ def speak(
             problem(f"'{sentence.name}' could not be spoken: {' '.join(str(error).split())[:160]}")
             continue
         audio_S = np.nan_to_num(audio.float().cpu().numpy().reshape(-1)).astype(np.float32)
-        samples.append(Sample(name=sentence.name, audio_S=audio_S, sample_rate=generator.config.audio.sample_rate))
+        rate = generator.config.audio.sample_rate
+        samples.append(Sample(name=sentence.name, audio_S=audio_S, sample_rate=rate, speaker=sentence.speaker))
     return samples

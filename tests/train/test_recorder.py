@@ -112,7 +112,7 @@ def test_validation_gives_curves_and_audio_that_plays(run: Path, recorder: Recor
     tone = (0.25 * np.sin(np.arange(8000) / 10)).astype(np.float32)
     samples = [
         Sample(name="привет", audio_S=tone, sample_rate=16000),
-        Sample(name="b", audio_S=tone, sample_rate=16000),
+        Sample(name="b", audio_S=tone, sample_rate=16000, speaker="миа 2/x"),
     ]
     recorder.on_validation_end(progress(10), ValidationRecord(metrics={"mel": 1.25, "kl": 2.0}, samples=samples))
     follower = follow(run)
@@ -120,7 +120,7 @@ def test_validation_gives_curves_and_audio_that_plays(run: Path, recorder: Recor
     audio = follower.audio()
     assert [(entry.tag, entry.step, entry.sample_rate) for entry in audio] == [
         ("sample/1", 10, 16000.0),
-        ("sample/2", 10, 16000.0),
+        ("sample/2_миа_2_x", 10, 16000.0),
     ]
     with wave.open(BytesIO(read_audio(audio[0]))) as file:
         assert (file.getnframes(), file.getframerate(), file.getnchannels()) == (8000, 16000, 1)

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from workbench import __version__
 from workbench.config import did_you_mean
+from workbench.config.settings import CONTINUE, KEEP, RESUME, SET, VOCODER, WARM_START
 
 _INVALID_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
@@ -52,6 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 VERBS: dict[str, str] = {
     "init": "write a workspace file for the recordings in a folder",
+    "adopt": "write a workspace file for a Piper project; nothing of the project is changed",
     "health": "look at every row and recording; say what would not be trained and why",
     "train": "start or resume a training and follow it",
     "runs": "list the training runs, or show or follow one",
@@ -101,6 +103,26 @@ def _init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
 
 
+def _adopt(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.adopt:run_adopt")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="*",
+        help="folder, train script, config.yaml of a run, '-' (a command line on stdin), or, in quotes or behind '--', "
+        "the command line itself (default: .)",
+    )
+    parser.add_argument("--to", metavar="FOLDER", type=_path, help="folder of the voice (default: the project's)")
+    parser.add_argument(
+        "--var",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="value of a variable that the script does not set",
+    )
+    parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
+
+
 def _health(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.dataset:run_health")
     parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
@@ -114,6 +136,26 @@ def _train(parser: argparse.ArgumentParser) -> None:
         help="go on with a run (id, folder or 'latest') where it stopped; with other settings, or from a .ckpt file, "
         "a new run goes on from there",
     )
+    parser.add_argument(
+        "--from",
+        dest="begin",
+        metavar="CKPT",
+        help="begin a new run with a checkpoint (file, run id, 'latest' or 'best'), or 'none' for a run from scratch "
+        "(overrides [start] checkpoint)",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=(RESUME, WARM_START, VOCODER),
+        help="resume: go on where it stopped; warm-start: all weights that fit, at epoch 0; vocoder: decoder, "
+        "posterior encoder and flow only",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        choices=(CONTINUE, KEEP, SET),
+        help="on resuming: let the file's rate decay on, keep it constant, or set that of [training]",
+    )
+    about = "print what the run would begin with and do not start it; exit code 1 if it can't begin so"
+    parser.add_argument("--plan", action="store_true", help=about)
     parser.add_argument("--epochs", type=_positive, help="epochs to train (overrides [training] epochs)")
     parser.add_argument("--max-steps", type=_positive, help="batches after which training ends")
     parser.add_argument(
@@ -188,6 +230,7 @@ def _walk(parser: argparse.ArgumentParser) -> None:
 
 _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "init": _init,
+    "adopt": _adopt,
     "health": _health,
     "train": _train,
     "runs": _runs,

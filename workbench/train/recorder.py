@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -17,7 +18,9 @@ import numpy as np
 import torch
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from core_vits.train.begin import BeginPlan
 from core_vits.train.callbacks import Callback, Progress, Sample, SavedCheckpoint, StepRecord, ValidationRecord
+from core_vits.train.telling import facts_of, plan_as_json
 from workbench.jobs.rundir import METRICS, StatusWriter, append_event, is_gone, one_line
 
 RECENT_STEPS = 50
@@ -105,6 +108,11 @@ class Recorder(Callback):
 
     # --- callbacks --------------------------------------------------------------------------------------------------
 
+    def on_begin(self, progress: Progress, checkpoint: Path, plan: BeginPlan) -> None:
+        append_event(self._run, "begun", checkpoint=str(checkpoint), plan=plan_as_json(plan))
+        for fact in facts_of(plan):
+            print(f"{fact.label}: {fact.text}", flush=True)
+
     def on_run_start(self, progress: Progress, resumed_from: Path | None) -> None:
         self._curves = Curves(self._run / METRICS, progress.position.step + 1, self._note_problem)
         self._begun = (time.monotonic(), progress.position.step)
@@ -134,7 +142,9 @@ class Recorder(Callback):
         if record.metrics:
             self._curves.scalars({f"val/{name}": value for name, value in record.metrics.items()}, step)
         for number, sample in enumerate(record.samples, start=1):
-            self._curves.sample(f"sample/{number}", sample, step)
+            # TensorBoard's tags hold no other characters.
+            who = re.sub(r"[^-\w.]", "_", f" {sample.speaker}") if sample.speaker else ""
+            self._curves.sample(f"sample/{number}{who}", sample, step)
         self._event("validation", progress, **record.metrics)
         if record.mel is not None:
             self._show(progress, "train", now=True, val_mel=record.mel, progress=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -27,9 +26,11 @@ from workbench.tui.messages import Looked, Said
 from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import AskScreen
 from workbench.tui.screens.pages import Page, help_text
+from workbench.tui.screens.start import READING
 from workbench.tui.services import Services
-from workbench.tui.threads import SCAN_JOB, ThreadedApp
-from workbench.tui.watch import Snapshot, Watcher
+from workbench.tui.starting import StartingApp
+from workbench.tui.threads import SCAN_JOB
+from workbench.tui.watch import Watcher
 from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, plain_block, run_state
 from workbench.tui.widgets.panel import Panel
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from workbench.api import PaneSpec
     from workbench.config import Workspace
     from workbench.host.host import Host
-    from workbench.jobs.runs import RunView
     from workbench.tail.follower import RunFollower
 
 TICK_SECONDS = 0.5
@@ -66,7 +66,7 @@ def _checkpoints_pane() -> Widget:
     return CheckpointsPane(id="checkpoints-pane")
 
 
-class WorkbenchApp(ThreadedApp):
+class WorkbenchApp(StartingApp):
     """Frame, run state, messages, confirmations."""
 
     TITLE = "Voice Workbench"
@@ -80,19 +80,16 @@ class WorkbenchApp(ThreadedApp):
     def __init__(
         self, services: Services, *, plugin_panes: Sequence[tuple[PaneSpec, Callable[[], Widget]]] = ()
     ) -> None:
-        super().__init__()
+        super().__init__(services)
         # Over SSH an animation is a burst of bytes that says nothing.
         self.animation_level = "none"
         self._clean, self._no_color = CleanFilter(), NoColor()
-        self.services = services
-        self.snapshot = Snapshot()
         self.curves: RunFollower | None = None
         self.alerts = AlertLog(services.now)
         self._watcher = Watcher(services)
         self._looking = False
         self._look_problem = ""
         self._began = False
-        self._shown_run: Path | None = None
         self._first_look = True
         self._active = ""
         self._terminal = Size(80, 24)
@@ -312,51 +309,6 @@ class WorkbenchApp(ThreadedApp):
         empty = "There is no run yet, so nothing was printed. Press t to train."
         self.push_screen(Page("trainer log", lambda: "\n".join(self.snapshot.log) or empty, at_end=True))
 
-    def action_start_training(self) -> None:
-        """Ask, with facts, then start."""
-        if self.snapshot.live is not None:
-            self.post_message(Said(f"{self.snapshot.live.id} is training already; X stops it", "warn"))
-            return
-        self.in_thread(self.services.training_facts, self._ask_to_train)
-
-    def _ask_to_train(self, facts: str) -> None:
-        stopped = self.snapshot.resumable
-        answers = [("train", "train from the start"), ("cancel", "cancel")]
-        if stopped is not None:
-            answers.insert(1, ("resume", f"resume {stopped.id}"))
-            facts += f"\n\n{stopped.id}: {run_state(stopped)}; r resumes it where it ended."
-
-        def answered(answer: str | None) -> None:
-            if answer == "train":
-                self._start(None)
-            elif answer == "resume":
-                self._start(stopped)
-
-        self.push_screen(AskScreen("start a training?", facts, answers, first="train"), answered)
-
-    def action_resume(self) -> None:
-        """Resume the run that is shown. Another one than the eyes are on is never resumed."""
-        shown, other = self.snapshot.run, self.snapshot.resumable
-        if self.snapshot.live is not None:
-            self.post_message(Said(f"{self.snapshot.live.id} is training already", "warn"))
-        elif other is None or shown is None:
-            self.post_message(Said("no stopped training with a checkpoint to resume; t starts one", "warn"))
-        elif other.folder != shown.folder:
-            self.post_message(Said(f"{shown.id} can't be resumed; {other.id} can: [ and ] show it", "warn"))
-        else:
-            self._start(other)
-
-    def _start(self, resume: RunView | None) -> None:
-        self.post_message(Said("starting the training …" if resume is None else f"resuming {resume.id} …"))
-
-        async def started(run: RunView) -> None:
-            self._shown_run = run.folder
-            self.look_again()
-            self.post_message(Said(f"{run.id} started; closing this window does not stop it", "good"))
-            await self.action_pane("train")
-
-        self.in_thread(lambda: self.services.start(resume), lambda run: self.call_later(started, run))
-
     def action_stop_training(self) -> None:
         """Ask, then request a stop."""
         live = self.snapshot.live
@@ -389,7 +341,7 @@ class WorkbenchApp(ThreadedApp):
 
     def action_quit_viewer(self) -> None:
         """Leave; ask first when an export or speech under way would be lost. A scan costs nothing to do again."""
-        lost = [job for job in self.jobs if job != SCAN_JOB]
+        lost = [job for job in self.jobs if job not in (SCAN_JOB, READING)]
         if not lost:
             self._leave("leave")
             return

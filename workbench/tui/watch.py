@@ -33,6 +33,8 @@ class Snapshot:
     log: tuple[str, ...] = ()
     exports: Mapping[Path, Exported] = field(default_factory=dict)
     """The last export of each checkpoint of the run that is shown."""
+    speakers: tuple[str, ...] = ()
+    """Speakers of the run that is shown; none for a voice with one."""
     stopping: bool = False
     """Whether the run that is shown was asked to stop and has not stopped yet."""
 
@@ -89,10 +91,12 @@ class Watcher:
             runs = tuple(run if other.folder == run.folder else other for other in snapshot.runs)
             lines = tuple(services.log_lines(run, LOG_LINES)) if log else snapshot.log
             stopping = run.live and services.is_stopping(run)
-            exports = services.list_exports(run)
-            snapshot = replace(snapshot, runs=runs, run=run, log=lines, stopping=stopping, exports=exports)
+            exports, speakers = services.list_exports(run), tuple(services.list_speakers(run))
+            snapshot = replace(
+                snapshot, runs=runs, run=run, log=lines, stopping=stopping, exports=exports, speakers=speakers
+            )
         else:
-            snapshot = replace(snapshot, run=None, log=(), stopping=False, exports={})
+            snapshot = replace(snapshot, run=None, log=(), stopping=False, exports={}, speakers=())
         self._snapshot = snapshot
         return snapshot, self._follow(run), self._read() if metrics else False
 

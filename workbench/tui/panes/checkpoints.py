@@ -16,7 +16,7 @@ from workbench.tui.format import MISSING, age, bar, count, duration, number, siz
 from workbench.tui.keys import bindings
 from workbench.tui.messages import JobEnded, Progressed
 from workbench.tui.panes.base import Pane
-from workbench.tui.screens.dialogs import PromptScreen
+from workbench.tui.screens.dialogs import PickScreen, PromptScreen
 from workbench.tui.services import Exported, Played, Spoken, VoiceFile
 from workbench.tui.widgets.panel import Panel, entitle
 from workbench.tui.widgets.rows import Column, RowList
@@ -67,7 +67,9 @@ class CheckpointsPane(Pane):
         self._job_progress = ""
         self._result = ""
         self._wav = Path()
+        self._run_speakers: tuple[str, ...] = ()
         self.sentence = ""
+        self.speaker = ""
 
     def compose(self) -> ComposeResult:
         """Checkpoints, voices, detail, what is under way."""
@@ -111,6 +113,9 @@ class CheckpointsPane(Pane):
             self._exports = snapshot.exports
             self.checkpoints.refresh()
             self._show_detail()
+        if snapshot.speakers != self._run_speakers:
+            self._run_speakers = snapshot.speakers
+            self._show_job()
         if snapshot.voices != self._voices or curves_changed:
             self._voices = snapshot.voices
             self.voices.show(self._voices)
@@ -151,10 +156,12 @@ class CheckpointsPane(Pane):
     def _moved(self, event: RowList.Moved) -> None:
         event.stop()
         self._show_detail()
+        self._show_job()
 
     def on_descendant_focus(self) -> None:
         """The detail speaks of the list that has the focus."""
         self._show_detail()
+        self._show_job()
 
     @property
     def _selected(self) -> CheckpointView | VoiceFile | None:
@@ -192,7 +199,14 @@ class CheckpointsPane(Pane):
         if exported is not None:
             lines += ["", *self._report(exported)]
         return "\n".join(
-            [*lines, "", "e exports it as a voice", "␣ speaks the sentence with it", "T edits the sentence"]
+            [
+                *lines,
+                "",
+                "e exports it as a voice",
+                "␣ speaks the sentence with it",
+                "T edits the sentence",
+                "n starts a new run from it",
+            ]
         )
 
     def action_export(self) -> None:
@@ -214,9 +228,42 @@ class CheckpointsPane(Pane):
         voice = isinstance(chosen, VoiceFile)
         source = chosen.onnx if isinstance(chosen, VoiceFile) else Path(chosen.file)
         run = None if voice else self._run
-        text = self.sentence
+        text, speaker = self.sentence, self._chosen_speaker
         name = f"speech of {source.name}"
-        self._begin(name, lambda progress: self.services.speak(source, run, text, progress), "speak")
+        self._begin(name, lambda progress: self.services.speak(source, run, text, speaker, progress), "speak")
+
+    @property
+    def _speakers(self) -> tuple[str, ...]:
+        """Of what is selected; none where there is one."""
+        chosen = self._selected
+        return chosen.speakers if isinstance(chosen, VoiceFile) else self._run_speakers
+
+    @property
+    def _chosen_speaker(self) -> str:
+        """The one that was chosen, if what is selected has it, or else the first."""
+        speakers = self._speakers
+        return self.speaker if self.speaker in speakers else next(iter(speakers), "")
+
+    def action_speaker(self) -> None:
+        """Choose who speaks."""
+
+        def picked(name: str | None) -> None:
+            if name is not None:
+                self.speaker = name
+                self._show_job()
+
+        if not self._speakers:
+            self.say("there is one speaker here")
+            return
+        self.app.push_screen(PickScreen("speaker", self._speakers, self._chosen_speaker), picked)
+
+    def action_new_run(self) -> None:
+        """Ask about a training that begins with the selected checkpoint."""
+        chosen = self.checkpoints.selected
+        if chosen is None:
+            self.say("nothing to begin with: there is no checkpoint yet; press t to train", "warn")
+            return
+        self.workbench.begin_with(Path(chosen.file))
 
     def action_sentence(self) -> None:
         """Edit the sentence."""
@@ -298,7 +345,8 @@ class CheckpointsPane(Pane):
         return [f"✓ exported {main}, largest difference {_difference(exported)} of full scale", *beside]
 
     def _show_job(self) -> None:
-        lines = [f"«{self.sentence}»   T edits"]
+        who = self._chosen_speaker
+        lines = [f"{who}: «{self.sentence}»   T edits, S another speaker" if who else f"«{self.sentence}»   T edits"]
         if self._job:
             elapsed = duration(self.services.now() - self._job_started)
             lines.append(f"{self._job}  {elapsed}   {self._job_progress}   x cancels")

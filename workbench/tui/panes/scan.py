@@ -155,7 +155,7 @@ def coverage(scan: ScanResult, width: int) -> str:
     counts = [(number, name) for name, number in (phonemes.get("counts") or {}).items()]
     if not counts:
         return " no phonemizer, no phonemes" if scan.summary else ""
-    lines = [f" {phonemes.get('different', len(counts))} phonemes, {scan.summary.get('phonemizer', '')}"]
+    lines = [f" {phonemes.get('different', len(counts))} phonemes, {scan.summary.get('phonemizer') or 'as given'}"]
     unknown = phonemes.get("unknown") or {}
     listed = "  ".join(f"{name} {number}" for name, number in unknown.items())
     lines.append(f" ▲ not in the voice's table: {listed}" if unknown else " ✓ all are in the voice's table")
