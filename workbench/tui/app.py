@@ -31,7 +31,7 @@ from workbench.tui.services import Services
 from workbench.tui.starting import StartingApp
 from workbench.tui.threads import SCAN_JOB
 from workbench.tui.watch import Watcher
-from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, run_state
+from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, plain_block, run_state
 from workbench.tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
@@ -227,17 +227,8 @@ class WorkbenchApp(StartingApp):
         base.query_one(Tabs).fill(tabs, [*self.jobs], width)
         base.query_one(Footer).fill(self.scopes, width, live=self.snapshot.live is not None)
         if width < SMALLEST[0] or height < SMALLEST[1]:
-            base.query_one("#plain", Panel).show(self._plain(width, height))
-
-    def _plain(self, width: int, height: int) -> str:
-        run = self.snapshot.live or self.snapshot.run
-        lines = [
-            f"terminal too small: {SMALLEST[0]}x{SMALLEST[1]} is needed, this is {width}x{height}",
-            f"{self.services.project.name}: {run_state(run, stopping=self.snapshot.stopping)}",
-        ]
-        if run is not None:
-            lines += [f"{name} {value:.4g}" for name, value in run.status.losses.items() if isinstance(value, float)]
-        return "\n".join([*lines[: height - 1], "q leaves; a training goes on"])
+            needed = f"terminal too small: {SMALLEST[0]}x{SMALLEST[1]} is needed, this is {width}x{height}"
+            base.query_one("#plain", Panel).show(plain_block(needed, self.services.project, self.snapshot, height))
 
     def jobs_changed(self) -> None:
         """The tabs line names them."""

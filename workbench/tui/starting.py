@@ -88,7 +88,7 @@ class StartingApp(ThreadedApp):
         async def started(run: RunView) -> None:
             self._shown_run = run.folder
             self.look_again()
-            self.post_message(Said(f"{run.id} is started; it goes on when this window is closed", "good"))
+            self.post_message(Said(f"{run.id} started; closing this window does not stop it", "good"))
             await self.action_pane("train")
 
         self.in_thread(lambda: self.services.start(resume, begin), lambda run: self.call_later(started, run))
