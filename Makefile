@@ -30,6 +30,7 @@ check: $(VENV)/.ready-dev
 peer: .venv-peer/.ready
 
 bench: $(VENV)/.ready-dev
+	@$(PIP) install -c constraints.txt --group bench || echo "Some others to measure against could not be installed"
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
 $(VENV)/.ready: pyproject.toml constraints.txt $(NATIVE) deploy/make_env.sh

@@ -16,7 +16,8 @@ DIRECTIONS = tl.constexpr(32)
 """Frames whose directions share a word, a bit each."""
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+# Sizes change from batch to batch; a kernel made for some of them would be compiled again and again.
+@triton.jit(do_not_specialize=["most_frames", "most_phonemes", "words"])  # type: ignore[untyped-decorator]
 def _search(  # type: ignore[no-untyped-def]  # Triton reads annotations as its own
     score,
     frame_lengths,
@@ -115,19 +116,21 @@ def search(score_BFT: Tensor, frame_lengths_B: Tensor, text_lengths_B: Tensor) -
     words = triton.cdiv(frames, DIRECTIONS.value)
     directions = torch.empty((utterances, words, width), dtype=torch.int32, device=score.device)
     alignable = torch.empty(utterances, dtype=torch.bool, device=score.device)
-    _search[(utterances,)](
-        score,
-        frame_lengths_B,
-        text_lengths_B,
-        phoneme_of_frame,
-        durations,
-        directions,
-        alignable,
-        frames,
-        phonemes,
-        words,
-        WIDTH=width,
-        num_warps=min(16, max(1, width // 128)),
-    )
+    # Triton starts a kernel on the current device, not on that of its tensors.
+    with torch.cuda.device_of(score):  # type: ignore[no-untyped-call]
+        _search[(utterances,)](
+            score,
+            frame_lengths_B,
+            text_lengths_B,
+            phoneme_of_frame,
+            durations,
+            directions,
+            alignable,
+            frames,
+            phonemes,
+            words,
+            WIDTH=width,
+            num_warps=min(16, max(1, width // 128)),
+        )
     torch._assert_async(alignable.all(), "an utterance has more phonemes than frames, or a length that does not fit")
     return phoneme_of_frame, durations
