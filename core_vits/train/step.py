@@ -18,9 +18,11 @@ from core_vits.config import LossWeights
 from core_vits.dataset import Batch
 from core_vits.discriminators import judge_pair
 from core_vits.losses import (
+    ALONE,
     DiscriminatorLosses,
     GeneratorLosses,
     Pair,
+    Shares,
     TargetSegments,
     discriminator_losses,
     generator_losses,
@@ -28,9 +30,9 @@ from core_vits.losses import (
 )
 from core_vits.spectrogram import mel_spectrogram
 from core_vits.synthesizer import TrainingOutput
-from core_vits.train.distributed import average_gradients
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization, gradient_norm
+from core_vits.train.ranks import GradientMean, Ranks
 
 Losses = dict[str, Tensor]
 
@@ -38,7 +40,23 @@ Losses = dict[str, Tensor]
 class AdversarialStep:
     """Trains and evaluates batches that are already on the device."""
 
-    def __init__(self, fabric: Fabric, models: VoiceModels, optimization: Optimization, weights: LossWeights) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        models: VoiceModels,
+        optimization: Optimization,
+        weights: LossWeights,
+        ranks: Ranks | None = None,
+    ) -> None:
+        """Listen to the gradients of the models.
+
+        Args:
+            fabric: precision and device.
+            models: to train.
+            optimization: their optimizers.
+            weights: of the loss terms.
+            ranks: the processes that train together; found out if not given.
+        """
         self._fabric = fabric
         self._models = models
         self._optimization = optimization
@@ -47,34 +65,38 @@ class AdversarialStep:
             fabric.setup_optimizers(optimizer) for optimizer in optimization.optimizers
         )
         self._weights = weights
+        ranks = ranks or Ranks(fabric)
+        self._generator_mean = GradientMean(ranks, list(models.model_g.parameters()))
+        self._judges_mean = GradientMean(ranks, list(models.judges()))
 
-    def train(self, batch: Batch, *, with_norms: bool) -> Losses:
+    def train(self, batch: Batch, *, with_norms: bool, shares: Shares = ALONE) -> Losses:
         """Train on one batch; returns 0-dim tensors on the device.
 
         Args:
-            batch: on the device.
+            batch: on the device; this process's part of it.
             with_norms: also compute `grad_norm/g` and `grad_norm/d`.
+            shares: of this part in the whole batch; the mean of the processes' losses is the loss of the whole batch.
         """
         judges = list(self._models.judges())
         with self._fabric.autocast():
             output, targets = self._generate(batch)
             for parameter in judges:
                 parameter.requires_grad_(False)
-            losses_g = self._generator_losses(output, targets)
+            losses_g = self._generator_losses(output, targets, shares)
             for parameter in judges:
                 parameter.requires_grad_(True)
         generator = list(self._models.model_g.parameters())
         self._step_generator.zero_grad(set_to_none=True)
         self._fabric.backward(losses_g.total)
-        average_gradients(self._fabric, generator)
+        self._generator_mean.finish()
         norms = {"grad_norm/g": gradient_norm(generator) / self._loss_scale()} if with_norms else {}
         self._step_generator.step()
 
         with self._fabric.autocast():
-            losses_d = self._judge_losses(targets.audio_B1S, output.audio_B1S.detach())
+            losses_d = self._judge_losses(targets.audio_B1S, output.audio_B1S.detach(), shares)
         self._step_judges.zero_grad(set_to_none=True)
         self._fabric.backward(losses_d.total)
-        average_gradients(self._fabric, judges)
+        self._judges_mean.finish()
         if with_norms:
             norms["grad_norm/d"] = gradient_norm(judges) / self._loss_scale()
         self._step_judges.step()
@@ -89,8 +111,8 @@ class AdversarialStep:
         """The losses of a batch without learning from it; the caller has switched gradients off."""
         with self._fabric.autocast():
             output, targets = self._generate(batch)
-            losses_g = self._generator_losses(output, targets)
-            losses_d = self._judge_losses(targets.audio_B1S, output.audio_B1S)
+            losses_g = self._generator_losses(output, targets, ALONE)
+            losses_d = self._judge_losses(targets.audio_B1S, output.audio_B1S, ALONE)
         return _named(losses_g, losses_d)
 
     def _generate(self, batch: Batch) -> tuple[TrainingOutput, TargetSegments]:
@@ -109,7 +131,7 @@ class AdversarialStep:
         resolution = self._models.resolution
         return waveform, judge_pair(resolution, real_B1S, fake_B1S) if resolution is not None else None
 
-    def _generator_losses(self, output: TrainingOutput, targets: TargetSegments) -> GeneratorLosses:
+    def _generator_losses(self, output: TrainingOutput, targets: TargetSegments, shares: Shares) -> GeneratorLosses:
         waveform, resolution = self._judge(targets.audio_B1S, output.audio_B1S)
         fake_mel_BML = mel_spectrogram(output.audio_B1S.squeeze(1), self._models.config.audio)
         return generator_losses(
@@ -119,11 +141,12 @@ class AdversarialStep:
             waveform=waveform,
             weights=self._weights,
             resolution=resolution,
+            shares=shares,
         )
 
-    def _judge_losses(self, real_B1S: Tensor, fake_B1S: Tensor) -> DiscriminatorLosses:
+    def _judge_losses(self, real_B1S: Tensor, fake_B1S: Tensor, shares: Shares) -> DiscriminatorLosses:
         waveform, resolution = self._judge(real_B1S, fake_B1S)
-        return discriminator_losses(waveform=waveform, resolution=resolution)
+        return discriminator_losses(waveform=waveform, resolution=resolution, shares=shares)
 
 
 def _named(generator: GeneratorLosses, judges: DiscriminatorLosses) -> Losses:

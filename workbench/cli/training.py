@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import tomllib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.context import find_checkpoint, find_run, open_host, open_workspace
 from workbench.cli.follow import ENDED, follow, outcome, run_as_json
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console
-from workbench.config import Workspace
+from workbench.config import Workspace, with_overrides
 from workbench.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     overrides = read_overrides(args)
     host = open_host(args, workspace, console)
     if args.resume is None:
+        _say_batches(workspace, overrides, console)
         run = start_run(workspace, host, overrides=overrides)
         console.note(f"started run {run.id}")
     elif overrides or args.resume.endswith(".ckpt"):
         # A run keeps the settings that it was started with, so other settings make another run.
         checkpoint, folder = find_checkpoint(workspace, args.resume)
         settings = run_workspace(folder) if folder is not None else workspace
+        _say_batches(settings, overrides, console)
         run = start_run(settings, host, resume=checkpoint, overrides=overrides)
         console.note(f"started run {run.id}, which goes on from {checkpoint.name}")
     else:
@@ -43,6 +46,15 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
         console.answer(run_as_json(run))
         return OK
     return follow_to_the_end(run, console)
+
+
+def _say_batches(workspace: Workspace, overrides: Mapping[str, Any], console: Console) -> None:
+    """How the clips will be divided."""
+    from workbench.jobs.batches import batches_of
+
+    line = batches_of(with_overrides(workspace, overrides) if overrides else workspace)
+    if line:
+        console.note(line)
 
 
 def follow_to_the_end(run: RunView, console: Console) -> int:

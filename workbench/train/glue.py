@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+from lightning.fabric import Fabric
 
 from core_vits.cache import CacheReader
 from core_vits.config import AudioConfig, ModelConfig
@@ -16,6 +17,7 @@ from core_vits.dataset import ClipDataset, Split, split
 from core_vits.train.callbacks import Callback
 from core_vits.train.data import ClipData, Sentence
 from core_vits.train.loop import Trainer
+from core_vits.train.ranks import Ranks
 from core_vits.train.settings import TrainSettings
 from core_vits.train.state import Provenance
 from workbench.config import TrainingSettings, Workspace
@@ -39,9 +41,16 @@ class Prepared:
 
 
 def make_trainer(
-    run: Path, workspace: Workspace, *, callbacks: Sequence[Callback], stop: Callable[[], bool]
+    run: Path, workspace: Workspace, fabric: Fabric, *, callbacks: Sequence[Callback], stop: Callable[[], bool]
 ) -> tuple[Trainer, Path | None]:
     """Build the trainer of a run, and name the checkpoint that a new run goes on from, if any.
+
+    Args:
+        run: its directory.
+        workspace: its settings.
+        fabric: device, precision and processes.
+        callbacks: told about everything in this process.
+        stop: asked whether to stop.
 
     Raises:
         RunError: the run directory is incomplete.
@@ -52,8 +61,8 @@ def make_trainer(
     config = model_config(identity.get("model", {}), prepared)
     training = workspace.training
     settings = train_settings(training)
-    parts = stored_split(run, prepared.keys, training)
-    data = _data(prepared, parts, config, settings)
+    parts = Ranks(fabric).first_before_others(lambda: stored_split(run, prepared.keys, training))
+    data = _data(prepared, parts, config, settings, fabric)
     begin_with = identity.get("resumed_from")
     digest = hashlib.sha256(json.dumps(parts.as_json()).encode()).hexdigest()[:16]
     trainer = Trainer(
@@ -64,6 +73,7 @@ def make_trainer(
         callbacks=callbacks,
         stop=stop,
         provenance=Provenance(split_hash=digest, versions=identity.get("versions", {})),
+        fabric=fabric,
     )
     return trainer, Path(begin_with) if begin_with else None
 
@@ -133,7 +143,7 @@ def stored_split(run: Path, keys: Sequence[str], training: TrainingSettings) -> 
     return parts
 
 
-def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: TrainSettings) -> ClipData:
+def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: TrainSettings, fabric: Fabric) -> ClipData:
     reader = CacheReader(prepared.cache)
     speakers = prepared.speakers if config.num_speakers > 1 else None
 
@@ -148,8 +158,8 @@ def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: Train
         batch_size=settings.batch_size,
         seed=settings.seed,
         num_workers=settings.num_workers,
-        rank=int(os.environ.get("RANK", "0")),
-        world=int(os.environ.get("WORLD_SIZE", "1")),
+        rank=fabric.global_rank,
+        world=fabric.world_size,
     )
 
 

@@ -15,6 +15,7 @@ from core_vits.manifest import ManifestError, read_metadata
 from workbench.config import Workspace
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
+from workbench.jobs.batches import batch_maths
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, METRICS, read_lines, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
 from workbench.jobs.start import request_stop, resume_run, start_run
@@ -129,7 +130,8 @@ class LiveServices:
         lines = [
             f"{count(len(manifest.rows))} clips of {dataset.metadata}   {count(training.epochs)} epochs"
             + (f", {count(training.max_steps)} batches at most" if training.max_steps else ""),
-            f"quality {workspace.voice.quality}   batches of {training.batch_size}   {self.project.device}",
+            f"quality {workspace.voice.quality}   {self.project.device}",
+            batch_maths(workspace, len(manifest.rows)),
             "It goes on when this window is closed. X stops it with a checkpoint.",
         ]
         return "\n".join(lines)
