@@ -286,6 +286,12 @@ def split_sizes(clips: int, validation_split: float, test_clips: int) -> tuple[i
     return clips - validation - test, validation, test
 
 
+def batches_per_epoch(clips: int, batch_size: int, processes: int = 1) -> int:
+    """Batches of an epoch: every process gets the same number of clips, and nothing is dropped."""
+    clips_of_each = -(-clips // processes)
+    return -(-clips_of_each // batch_size)
+
+
 def find_recording(audio_folder: Path, file: str) -> Path | None:
     """The recording of a row: the name as written, else with `.wav`, else with `.flac`; a regular file or None.
 

@@ -53,8 +53,13 @@ def pack(
     batches_per_epoch: int,
     validation: Mapping[str, float],
     provenance: Provenance,
+    random_states: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Everything that resuming needs, as `save_atomic` takes it."""
+    """Everything that resuming needs, as `save_atomic` takes it.
+
+    `random_states` are `random_numbers` of each process, in their order; those of this one if not given.
+    """
+    first, *others = random_states or (random_numbers(),)
     return {
         "epoch": position.labelled_epoch,
         "global_step": position.optimizer_step,
@@ -83,17 +88,33 @@ def pack(
             "phonemizer": provenance.phonemizer,
             "begun": dict(provenance.begun),
             "discriminator_width_divisor": models.config.discriminator_width_divisor,
-            "rng": _random_states(),
+            "rng": dict(first),
+            "rng_of_others": [dict(states) for states in others],
         },
     }
 
 
-def restore_random(payload: Mapping[str, Any]) -> bool:
-    """Put the random number generators where they stood; False when the file doesn't say."""
+def restore_random(payload: Mapping[str, Any], rank: int = 0, world: int = 1) -> bool:
+    """Put the random number generators of a process where they stood.
+
+    Args:
+        payload: a checkpoint.
+        rank: of the process.
+        world: number of processes that train now.
+
+    Returns:
+        False when the file doesn't say, or was saved by another number of processes; then nothing is changed.
+
+    Raises:
+        CheckpointFileError: what it says can't be used.
+    """
     extras = payload.get(EXTRAS_KEY)
     if not isinstance(extras, Mapping) or not isinstance(extras.get("rng"), Mapping):
         return False
-    states = extras["rng"]
+    processes = [extras["rng"], *extras.get("rng_of_others", ())]
+    if len(processes) != world:
+        return False
+    states = processes[rank]
     try:
         torch.set_rng_state(states["torch"])
         cuda = states["cuda"]
@@ -108,7 +129,13 @@ def restore_random(payload: Mapping[str, Any]) -> bool:
     return True
 
 
-def _random_states() -> dict[str, Any]:
+def seed_process(seed: int, rank: int) -> None:
+    """Begin the random numbers of one of several processes: other ones in each."""
+    torch.manual_seed(seed + rank)
+
+
+def random_numbers() -> dict[str, Any]:
+    """Where the random number generators of this process stand, as a checkpoint holds them."""
     version, words, gauss = random.getstate()
     _, key, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {

@@ -23,9 +23,11 @@ from core_vits.config import LossWeights
 from core_vits.dataset import Batch
 from core_vits.layers.weight_norm import shared_weights
 from core_vits.losses import (
+    ALONE,
     DiscriminatorLosses,
     GeneratorLosses,
     Pair,
+    Shares,
     TargetSegments,
     discriminator_losses,
     generator_losses,
@@ -33,9 +35,9 @@ from core_vits.losses import (
 )
 from core_vits.spectrogram import mel_spectrogram
 from core_vits.synthesizer import TrainingOutput
-from core_vits.train.distributed import average_gradients
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization, gradient_norm
+from core_vits.train.ranks import GradientMean, Ranks
 
 Losses = dict[str, Tensor]
 
@@ -43,7 +45,23 @@ Losses = dict[str, Tensor]
 class AdversarialStep:
     """Trains and evaluates batches that are already on the device."""
 
-    def __init__(self, fabric: Fabric, models: VoiceModels, optimization: Optimization, weights: LossWeights) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        models: VoiceModels,
+        optimization: Optimization,
+        weights: LossWeights,
+        ranks: Ranks | None = None,
+    ) -> None:
+        """Listen to the gradients of the models.
+
+        Args:
+            fabric: precision and device.
+            models: to train.
+            optimization: their optimizers.
+            weights: of the loss terms.
+            ranks: the processes that train together; found out if not given.
+        """
         self._fabric = fabric
         self._models = models
         self._optimization = optimization
@@ -52,21 +70,25 @@ class AdversarialStep:
             fabric.setup_optimizers(optimizer) for optimizer in optimization.optimizers
         )
         self._weights = weights
+        ranks = ranks or Ranks(fabric)
+        self._generator_mean = GradientMean(ranks, list(models.model_g.parameters()))
+        self._judges_mean = GradientMean(ranks, list(models.judges()))
 
-    def train(self, batch: Batch, *, with_norms: bool) -> Losses:
+    def train(self, batch: Batch, *, with_norms: bool, shares: Shares = ALONE) -> Losses:
         """Train on one batch; returns 0-dim tensors on the device.
 
         Args:
-            batch: on the device.
+            batch: on the device; this process's part of it.
             with_norms: also compute `grad_norm/g` and `grad_norm/d`.
+            shares: of this part in the whole batch; the mean of the processes' losses is the loss of the whole batch.
         """
         with self._fabric.autocast():
             output, targets = self._generate(batch)
             # float32 also under 16-bit precision: this is where the two halves of the gradient meet.
             heard_B1S = output.audio_B1S.detach().float().requires_grad_()
             waveform, resolution = self._judge(targets.audio_B1S, heard_B1S)
-            losses_g = self._generator_losses(output, targets, waveform, resolution)
-            losses_d = discriminator_losses(waveform=waveform, resolution=resolution)
+            losses_g = self._generator_losses(output, targets, waveform, resolution, shares)
+            losses_d = discriminator_losses(waveform=waveform, resolution=resolution, shares=shares)
         norms = self._step_of_generator(output.audio_B1S, heard_B1S, losses_g, with_norms=with_norms)
         norms |= self._step_of_judges(losses_d, with_norms=with_norms)
         return {**_named(losses_g, losses_d), **norms}
@@ -90,7 +112,7 @@ class AdversarialStep:
         generator = list(self._models.model_g.parameters())
         self._step_generator.zero_grad(set_to_none=True)
         self._fabric.backward(losses.own + through_audio)
-        average_gradients(self._fabric, generator)
+        self._generator_mean.finish()
         norms = {"grad_norm/g": gradient_norm(generator) / self._loss_scale()} if with_norms else {}
         self._step_generator.step()
         return norms
@@ -99,7 +121,7 @@ class AdversarialStep:
         judges = list(self._models.judges())
         self._step_judges.zero_grad(set_to_none=True)
         self._fabric.backward(losses.total, inputs=judges)
-        average_gradients(self._fabric, judges)
+        self._judges_mean.finish()
         norms = {"grad_norm/d": gradient_norm(judges) / self._loss_scale()} if with_norms else {}
         self._step_judges.step()
         return norms
@@ -114,7 +136,7 @@ class AdversarialStep:
         with self._fabric.autocast():
             output, targets = self._generate(batch)
             waveform, resolution = self._judge(targets.audio_B1S, output.audio_B1S)
-            losses_g = self._generator_losses(output, targets, waveform, resolution)
+            losses_g = self._generator_losses(output, targets, waveform, resolution, ALONE)
             losses_d = discriminator_losses(waveform=waveform, resolution=resolution)
         return _named(losses_g, losses_d)
 
@@ -141,7 +163,12 @@ class AdversarialStep:
             return waveform, (resolution(real_B1S), resolution(fake_B1S)) if resolution is not None else None
 
     def _generator_losses(
-        self, output: TrainingOutput, targets: TargetSegments, waveform: Pair, resolution: Pair | None
+        self,
+        output: TrainingOutput,
+        targets: TargetSegments,
+        waveform: Pair,
+        resolution: Pair | None,
+        shares: Shares,
     ) -> GeneratorLosses:
         fake_mel_BML = mel_spectrogram(output.audio_B1S.squeeze(1), self._models.config.audio)
         return generator_losses(
@@ -151,6 +178,7 @@ class AdversarialStep:
             waveform=waveform,
             weights=self._weights,
             resolution=resolution,
+            shares=shares,
         )
 
 

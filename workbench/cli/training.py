@@ -43,6 +43,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     else:
         if refusal:
             raise CheckpointError(refusal)
+        _say_batches(settings, console)
         run = start_run(settings, host, model=plan["model"] if plan is not None else None)
         begun = settings.start_checkpoint
         console.note(f"started run {run.id}" + (f", which begins with {begun.name}" if begun is not None else ""))
@@ -121,6 +122,15 @@ def make_plan(settings: Workspace, console: Console, *, own: bool = False) -> di
         mark = "! " if fact["warning"] else ""
         console.note(f"{fact['label']:<{width}}  {mark}{fact['text']}")
     return plan
+
+
+def _say_batches(settings: Workspace, console: Console) -> None:
+    """How the clips will be divided."""
+    from workbench.jobs.batches import batches_of
+
+    line = batches_of(settings)
+    if line:
+        console.note(line)
 
 
 def follow_to_the_end(run: RunView, console: Console) -> int:

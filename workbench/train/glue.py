@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+
+from lightning.fabric import Fabric
 
 from core_vits.cache import CacheReader
 from core_vits.config import AudioConfig, ModelConfig
@@ -17,6 +18,7 @@ from core_vits.train.begin import Choices, Known
 from core_vits.train.callbacks import Callback
 from core_vits.train.data import ClipData, Sentence
 from core_vits.train.loop import Trainer
+from core_vits.train.ranks import Ranks
 from core_vits.train.settings import TrainSettings
 from core_vits.train.state import Provenance
 from workbench.config import StartSettings, TrainingSettings, Workspace
@@ -58,9 +60,16 @@ class Prepared:
 
 
 def make_trainer(
-    run: Path, workspace: Workspace, *, callbacks: Sequence[Callback], stop: Callable[[], bool]
+    run: Path, workspace: Workspace, fabric: Fabric, *, callbacks: Sequence[Callback], stop: Callable[[], bool]
 ) -> tuple[Trainer, Path | None]:
     """Build the trainer of a run, and name the checkpoint that a new run goes on from, if any.
+
+    Args:
+        run: its directory.
+        workspace: its settings.
+        fabric: device, precision and processes.
+        callbacks: told about everything in this process.
+        stop: asked whether to stop.
 
     Raises:
         RunError: the run directory is incomplete.
@@ -73,8 +82,10 @@ def make_trainer(
     settings = train_settings(training)
     begin_with = Path(identity["resumed_from"]) if identity.get("resumed_from") else None
     before = background_of(begin_with) if begin_with is not None else Background()
-    parts = stored_split(run, prepared.keys, training, before=before, files=prepared.files)
-    data = _data(prepared, parts, config, settings)
+    parts = Ranks(fabric).first_before_others(
+        lambda: stored_split(run, prepared.keys, training, before=before, files=prepared.files)
+    )
+    data = _data(prepared, parts, config, settings, fabric)
     digest = hashlib.sha256(json.dumps(parts.as_json()).encode()).hexdigest()[:16]
     symbols = _symbols(run)
     choices = start_choices(workspace.start) if begin_with is not None else Choices()
@@ -100,6 +111,7 @@ def make_trainer(
             speakers_before=before.speakers,
             speakers=prepared.speakers or None,
         ),
+        fabric=fabric,
     )
     return trainer, begin_with
 
@@ -206,7 +218,7 @@ def stored_split(
     parts = kept_split(clips, training, before or Background(), files or {})
     if parts is None:
         parts = split(clips, training.validation_split, training.test_clips, training.seed)
-    elif before is not None and before.run is not None and os.environ.get("RANK", "0") == "0":
+    elif before is not None and before.run is not None:
         known = sum(_part_before(key, before, files or {}) is not None for key in clips)
         append_event(run, "split_kept", of=before.run.name, clips=known, new=len(clips) - known)
     if not parts.train:
@@ -241,7 +253,7 @@ def _part_before(key: str, before: Background, files: Mapping[str, str]) -> str 
     return before.part_of_key.get(key) or before.part_of_file.get(files.get(key, ""))
 
 
-def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: TrainSettings) -> ClipData:
+def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: TrainSettings, fabric: Fabric) -> ClipData:
     reader = CacheReader(prepared.cache)
     speakers = prepared.speakers if config.num_speakers > 1 else None
 
@@ -263,8 +275,8 @@ def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: Train
         batch_size=settings.batch_size,
         seed=settings.seed,
         num_workers=settings.num_workers,
-        rank=int(os.environ.get("RANK", "0")),
-        world=int(os.environ.get("WORLD_SIZE", "1")),
+        rank=fabric.global_rank,
+        world=fabric.world_size,
     )
 
 

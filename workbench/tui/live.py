@@ -16,6 +16,7 @@ from workbench.config import Workspace, settings_as_dict, with_overrides
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
 from workbench.jobs.background import run_of
+from workbench.jobs.batches import batch_maths
 from workbench.jobs.dataset import read_table, texts
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, METRICS, read_lines, stop_requested
 from workbench.jobs.runs import RunView, list_runs, read_run
@@ -141,7 +142,8 @@ class LiveServices:
         lines = [
             f"{count(len(manifest.rows))} clips{speakers} of {dataset.metadata}   {count(training.epochs)} epochs"
             + (f", {count(training.max_steps)} batches at most" if training.max_steps else ""),
-            f"quality {workspace.voice.quality}   batches of {training.batch_size}   {self.project.device}",
+            f"quality {workspace.voice.quality}   {self.project.device}",
+            batch_maths(workspace, len(manifest.rows)),
             "It goes on when this window is closed. X stops it with a checkpoint.",
         ]
         return "\n".join(lines)
