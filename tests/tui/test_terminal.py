@@ -149,7 +149,8 @@ def test_from_recordings_to_a_speaking_voice(terminal: Terminal, workspace: Path
     terminal.tmux("respawn-pane", "-k", "-t", "main", "sh")
     terminal.line("stty -a > before.txt")
     terminal.line(command(workspace))
-    terminal.until(lambda text: f"attached to {run.id}" in text and "[2 Train]" in text)
+    # Not the message line: the next checkpoint's message may take it before anybody looks.
+    terminal.until(lambda text: f"log of {run.id}" in text and "[2 Train]" in text and "● " in text)
     terminal.resize(160, 48)
     terminal.until(lambda text: "╭─ runs" in text and len(text.splitlines()) > 40)
 
@@ -157,7 +158,7 @@ def test_from_recordings_to_a_speaking_voice(terminal: Terminal, workspace: Path
     terminal.keys("3")
     terminal.until(lambda text: re.search(r"▸ .* \d+\.\d+ MB", text) is not None, 300)
     terminal.keys("e")
-    terminal.until("exported ru-aelita-tiny.onnx, largest difference", 120)
+    terminal.until("✓ exported voices/ru-aelita-tiny.onnx, largest difference", 120)
     assert (workspace / "voices/ru-aelita-tiny.onnx").is_file()
     assert (workspace / "voices/ru-aelita-tiny.onnx.json").is_file()
     terminal.keys("Space")
