@@ -26,16 +26,16 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     overrides = read_overrides(args)
     host = open_host(args, workspace, console)
     if args.resume is None:
-        _say_batches(workspace, overrides, console)
         run = start_run(workspace, host, overrides=overrides)
         console.note(f"started run {run.id}")
+        _say_batches(workspace, overrides, console)
     elif overrides or args.resume.endswith(".ckpt"):
         # A run keeps the settings that it was started with, so other settings make another run.
         checkpoint, folder = find_checkpoint(workspace, args.resume)
         settings = run_workspace(folder) if folder is not None else workspace
-        _say_batches(settings, overrides, console)
         run = start_run(settings, host, resume=checkpoint, overrides=overrides)
         console.note(f"started run {run.id}, which goes on from {checkpoint.name}")
+        _say_batches(settings, overrides, console)
     else:
         run = resume_run(find_run(workspace, args.resume).folder, host)
         console.note(f"resumed run {run.id}")
@@ -49,7 +49,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
 
 
 def _say_batches(workspace: Workspace, overrides: Mapping[str, Any], console: Console) -> None:
-    """How the clips will be divided."""
+    """How the clips will be divided; the first batch is some seconds away."""
     from workbench.jobs.batches import batches_of
 
     line = batches_of(with_overrides(workspace, overrides) if overrides else workspace)
