@@ -136,6 +136,21 @@ class Wire:
         return self._real(tensor, *arguments, group=group, **options)
 
 
+def warm_up(optimizer: torch.optim.AdamW) -> None:
+    """Give it moments as in the middle of a training.
+
+    Adam's first steps have the same size for every gradient, so for one that is nothing but rounding as well, and no
+    two ways of computing have the same rounding.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter] = {
+                "step": torch.tensor(1_000.0),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.full_like(parameter, 0.01),
+            }
+
+
 def train(case: Case, ranks: Ranks, fabric: Any) -> dict[str, Any]:
     """Train some steps on this process's part of the batch; weights, gradients, losses and what was sent."""
     torch.manual_seed(5)
@@ -144,6 +159,8 @@ def train(case: Case, ranks: Ranks, fabric: Any) -> dict[str, Any]:
         if not parameter.any():
             nn.init.normal_(parameter, 0.0, 0.05)  # what begins at zero would hide mistakes
     optimization = Optimization(models.model_g.parameters(), models.judges(), settings())
+    for optimizer in optimization.optimizers:
+        warm_up(optimizer)
     with mock.patch("core_vits.train.ranks.BUCKET_BYTES", case.bucket_bytes):
         step = AdversarialStep(fabric, models, optimization, LossWeights(), ranks)
     clips = utterances(case.config.num_speakers)

@@ -355,9 +355,9 @@ def used_rates(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> list[tuple[
     used: list[tuple[float, float]] = []
     real = trainer._step.train
 
-    def watched(batch: Batch, *, with_norms: bool) -> Any:
+    def watched(batch: Batch, **options: Any) -> Any:
         used.append(tuple(optimizer.param_groups[0]["lr"] for optimizer in trainer.optimization.optimizers))  # type: ignore[arg-type]
-        return real(batch, with_norms=with_norms)
+        return real(batch, **options)
 
     monkeypatch.setattr(trainer._step, "train", watched)
     return used

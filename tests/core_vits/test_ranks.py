@@ -20,10 +20,7 @@ from core_vits.train.errors import TrainingError
 from core_vits.train.ranks import GradientMean, Ranks, merged_means
 
 TOLERANCE = 1e-5
-"""Relative, of the weights of each layer after two steps (measured: 5e-6, most of them 1e-7) and of all gradients."""
-NO_GRADIENT = "conv_k.bias"
-"""It moves all scores of a query alike, which no softmax sees. Adam makes whole steps of the rounding errors that are
-its gradient, so no two computations agree on it."""
+"""Relative: of the weights of each layer after two steps (measured: 1.3e-7), of all gradients (measured: 2e-6)."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -63,7 +60,7 @@ class TestTwoProcesses:
         alone, together = (found[rank]["cases"][case]["weights"] for rank in ("1-0", "2-0"))
         assert alone.keys() == together.keys()
         for name, value in alone.items():
-            assert distance(value, together[name]) < TOLERANCE or name.endswith(NO_GRADIENT), name
+            assert distance(value, together[name]) < TOLERANCE, name
 
     def test_they_have_its_gradients(self, case: str, found: dict[str, Any]) -> None:
         alone, together = (found[rank]["cases"][case]["gradients"] for rank in ("1-0", "2-0"))
@@ -94,6 +91,8 @@ def test_the_plain_mean_of_both_is_another_gradient(found: dict[str, Any]) -> No
     """So it is the shares that make the difference: KL is a mean over frames, duration one over phonemes."""
     alone, together = (found[rank]["cases"]["the plain mean"] for rank in ("1-0", "2-0"))
     assert distance(flat(alone["gradients"]), flat(together["gradients"])) > 0.001
+    furthest = max(distance(value, together["weights"][name]) for name, value in alone["weights"].items())
+    assert furthest > 100 * TOLERANCE
     assert together["losses"][0]["kl"] != pytest.approx(alone["losses"][0]["kl"], rel=0.001)
     assert together["losses"][0]["mel"] == pytest.approx(alone["losses"][0]["mel"], rel=TOLERANCE)
 

@@ -25,7 +25,10 @@ def our_run(folder: Path) -> Path:
             "trained": [{"key": key, "file": f"{key}.wav"} for key in ("k1", "k2", "k3")],
         },
     )
-    write_json(folder / "config.json", {"phoneme_id_map": MAP, "speaker_id_map": {"anna": 0}, "piper_version": "1.5.0"})
+    write_json(
+        folder / "config.json",
+        {"num_speakers": 1, "phoneme_id_map": MAP, "speaker_id_map": {"anna": 0}, "piper_version": "1.5.0"},
+    )
     path = folder / "checkpoints" / "epoch=0-step=2.ckpt"
     path.touch()
     return path

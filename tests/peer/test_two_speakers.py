@@ -14,6 +14,8 @@ import soundfile
 import soxr
 
 from core_vits.infer import Scales, load_generator, synthesize, to_int16
+from core_vits.train.distributed import make_fabric
+from core_vits.train.settings import TrainSettings
 from workbench.jobs.rundir import read_json, write_json
 from workbench.jobs.start import model_of, run_workspace
 from workbench.tail.follower import RunFollower
@@ -70,7 +72,13 @@ class Trained:
         workspace = run_workspace(self.run)
         write_json(self.run / "run.json", {"format": 1, "model": asdict(model_of(workspace))})
         prepare(self.run)
-        trainer, _ = make_trainer(self.run, workspace, callbacks=[Recorder(self.run)], stop=lambda: False)
+        trainer, _ = make_trainer(
+            self.run,
+            workspace,
+            make_fabric(TrainSettings(accelerator="cpu")),
+            callbacks=[Recorder(self.run)],
+            stop=lambda: False,
+        )
         trainer.fit(None)
         (self.checkpoint,) = (self.run / "checkpoints").glob("*.ckpt")
         self.exported = export(str(self.checkpoint), None, str(root / "voices"))

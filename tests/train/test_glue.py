@@ -13,13 +13,16 @@ import pytest
 import tomli_w
 import torch
 from cache_clips import SETTINGS, fill
+from lightning.fabric import Fabric
 from training_parts import CONFIG, Notes, small_payload
 
 from core_vits.cache import cache_folder
 from core_vits.checkpoint import load_checkpoint
 from core_vits.config import PRESETS
 from core_vits.errors import CheckpointFileError
+from core_vits.train.distributed import make_fabric
 from core_vits.train.origin import read_origin
+from core_vits.train.settings import TrainSettings
 from workbench.config import TrainingSettings, load_workspace
 from workbench.errors import DatasetError, RunError
 from workbench.jobs.background import Background
@@ -30,6 +33,11 @@ from workbench.train.glue import Prepared, make_trainer, model_config, read_prep
 from workbench.train.recorder import Recorder
 
 KEYS = tuple(f"clip{number}" for number in range(40))
+
+
+def on_cpu() -> Fabric:
+    """One process on the CPU."""
+    return make_fabric(TrainSettings(accelerator="cpu"))
 
 
 def prepared(**changes: object) -> dict[str, object]:
@@ -181,7 +189,9 @@ def test_what_the_start_table_says_reaches_the_trainer_and_its_checkpoints(tmp_p
     start = {"checkpoint": str(tmp_path / "piper.ckpt"), "mode": "warm-start", "learning_rate": "keep"}
     run = run_folder(tmp_path, start, resumed_from=str(tmp_path / "piper.ckpt"))
     notes = Notes()
-    trainer, begin_with = make_trainer(run, run_workspace(run), callbacks=[notes, Recorder(run)], stop=lambda: False)
+    trainer, begin_with = make_trainer(
+        run, run_workspace(run), on_cpu(), callbacks=[notes, Recorder(run)], stop=lambda: False
+    )
     assert begin_with == tmp_path / "piper.ckpt"
     trainer._resume(begin_with)
     assert trainer.position.step == 0
@@ -198,7 +208,7 @@ def test_what_the_start_table_says_reaches_the_trainer_and_its_checkpoints(tmp_p
 
 def test_a_run_that_begins_with_nothing_is_not_told_to_hold_its_rates(tmp_path: Path) -> None:
     run = run_folder(tmp_path, {"learning_rate": "keep"})
-    trainer, begin_with = make_trainer(run, run_workspace(run), callbacks=[], stop=lambda: False)
+    trainer, begin_with = make_trainer(run, run_workspace(run), on_cpu(), callbacks=[], stop=lambda: False)
     assert begin_with is None
     before = trainer.optimization.learning_rates()
     trainer.optimization.end_epoch()
@@ -275,4 +285,4 @@ def test_a_run_whose_clips_are_gone_says_so_and_what_to_do(tmp_path: Path) -> No
     write_json(tmp_path / "split.json", {"train": ["key0", "removed"], "validation": ["key1"], "test": []})
     (tmp_path / "workbench.toml").write_text('[voice]\nname = "a"\nlanguage = "ru"\n')
     with pytest.raises(DatasetError, match=r"1 of 2 clips of this run .* Put them back, or begin a new run"):
-        make_trainer(tmp_path, load_workspace(tmp_path), callbacks=(), stop=lambda: False)
+        make_trainer(tmp_path, load_workspace(tmp_path), on_cpu(), callbacks=(), stop=lambda: False)

@@ -101,12 +101,15 @@ def test_a_piper_file_says_that_its_split_is_lost_and_compares_its_phonemes(proj
     alone = plan(project, path)
     assert "Piper does not store its own" in said(alone, "split")
     assert "no config.json beside it" in said(alone, "phonemizer")
-    write_json(project / "config.json", {"phoneme_id_map": MAP, "piper_version": "1.5.0", "espeak": {"voice": "ru"}})
+    write_json(
+        project / "config.json",
+        {"num_speakers": 1, "phoneme_id_map": MAP, "piper_version": "1.5.0", "espeak": {"voice": "ru"}},
+    )
     made = plan(project, path)
     assert "(piper 1.5.0, espeak voice ru); all phonemes that both know have the same number" in said(
         made, "phonemizer"
     )
-    write_json(project / "config.json", {"phoneme_id_map": {**MAP, "a": [15]}})
+    write_json(project / "config.json", {"num_speakers": 1, "phoneme_id_map": {**MAP, "a": [15]}})
     moved = plan(project, path)
     assert "last.ckpt: 1 phoneme has another number in the checkpoint than in this project (a)" in moved["refusal"]
     assert plan(project, path, start__mode="warm-start")["refusal"] == ""

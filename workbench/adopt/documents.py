@@ -34,7 +34,11 @@ def parse_yaml(text: str, name: str) -> Mapping[str, Any]:
     import yaml  # 40 ms; only who adopts a project pays
 
     try:
-        data = yaml.load(text, Loader=_plain_loader())
+        loader = _plain_loader()(text)
+        try:
+            data = loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}" if mark is not None else name

@@ -43,10 +43,10 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     else:
         if refusal:
             raise CheckpointError(refusal)
-        _say_batches(settings, console)
         run = start_run(settings, host, model=plan["model"] if plan is not None else None)
         begun = settings.start_checkpoint
         console.note(f"started run {run.id}" + (f", which begins with {begun.name}" if begun is not None else ""))
+        _say_batches(settings, console)
     for failure in host.failures:
         console.note(f"note: {failure}")
     if args.detach:
@@ -125,7 +125,7 @@ def make_plan(settings: Workspace, console: Console, *, own: bool = False) -> di
 
 
 def _say_batches(settings: Workspace, console: Console) -> None:
-    """How the clips will be divided."""
+    """How the clips will be divided; the first batch is some seconds away."""
     from workbench.jobs.batches import batches_of
 
     line = batches_of(settings)

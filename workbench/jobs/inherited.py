@@ -78,7 +78,7 @@ def _read(config: Path, *, exact: bool) -> Inherited:
         data: Any = json.loads(config.read_text(encoding="utf-8-sig"))
         speakers = speaker_map(data)
         id_map = {str(symbol): list(ids) for symbol, ids in data["phoneme_id_map"].items()}
-        num_speakers = int(data.get("num_speakers", 1))
+        num_speakers = int(data["num_speakers"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
             f"{shown(config)}: what the checkpoint numbers how can't be read ({type(error).__name__}: "
