@@ -20,6 +20,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -94,27 +95,33 @@ def pypi_search() -> tuple[Callable[[Tensor, Tensor], Any] | None, str]:
 
 
 class Reader:
-    """Reads a tensor once and adds it up, as fast as one thread can."""
+    """Reads a tensor once and adds it up, as fast as one thread or several can."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads)
+        self._read: Any = None
         source, library = folder / "reader.c", folder / "reader.so"
         source.write_text(READER, encoding="utf-8")
-        self._read: Any = None
+        options = ["-O3", "-march=native", "-ffast-math", "-fPIC", "-shared"]
         try:
-            cc = shlex.split(sysconfig.get_config_var("CC") or "cc")
-            options = ["-O3", "-march=native", "-ffast-math", "-fPIC", "-shared"]
-            build([*cc, *options, str(source), "-o", str(library)])
+            build([*shlex.split(sysconfig.get_config_var("CC") or "cc"), *options, str(source), "-o", str(library)])
         except (OSError, subprocess.CalledProcessError):
             self.about = "torch.dot"
             return
-        self._read = ctypes.CDLL(str(library)).read_all
+        self._read = ctypes.CDLL(str(library)).read_all  # which also releases the GIL
         self._read.argtypes = ctypes.c_void_p, ctypes.c_long
         self._read.restype = ctypes.c_float
         self.about = f"a loop in C, built with {shlex.join(options)}"
 
-    def __call__(self, tensor: Tensor) -> None:
-        flat = tensor.view(-1)
+    def __call__(self, tensor: Tensor, threads: int) -> None:
+        parts = tensor.view(-1).chunk(threads)
+        waiting = [self._pool.submit(self._part, part) for part in parts[1:]]
+        self._part(parts[0])
+        for one in waiting:
+            one.result()
+
+    def _part(self, part: Tensor) -> None:
         if self._read is None:
-            torch.dot(flat, flat)
+            torch.dot(part, part)
         else:
-            self._read(flat.data_ptr(), flat.numel())
+            self._read(part.data_ptr(), part.numel())
