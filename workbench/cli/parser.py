@@ -57,6 +57,7 @@ VERBS: dict[str, str] = {
     "runs": "list the training runs, or show or follow one",
     "stop": "stop a training at its next step, with a checkpoint",
     "checkpoints": "list the checkpoints of a run",
+    "samples": "list, write or play what a run's voice said while it was trained",
     "export": "write a checkpoint as a voice, and compare the two",
     "speak": "speak a text with a checkpoint or an exported voice",
     "plugins": "list the plugins and what they offer",
@@ -130,6 +131,7 @@ def _runs(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.runs:run_runs")
     parser.add_argument("run_name", metavar="RUN", nargs="?", help="id, folder or 'latest'; default: list all")
     parser.add_argument("--follow", action="store_true", help="follow the run until it ends")
+    parser.add_argument("--settings", action="store_true", help="print the settings that the run was started with")
 
 
 def _stop(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +143,17 @@ def _stop(parser: argparse.ArgumentParser) -> None:
 def _checkpoints(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.runs:run_checkpoints")
     parser.add_argument("run_name", metavar="RUN", nargs="?", default="latest", help="id, folder or 'latest'")
+
+
+def _samples(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.samples:run_samples")
+    parser.add_argument("run_name", metavar="RUN", nargs="?", default="latest", help="id, folder or 'latest'")
+    parser.add_argument("--all", action="store_true", help="list every sample, not the newest 20")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--write", metavar="N", type=_positive, help="write sample N as a WAV")
+    one.add_argument("--play", metavar="N", type=_positive, help="write sample N and play it")
+    parser.add_argument("--out", metavar="WAV", type=_path, help="file to write (default: a new one in voices/spoken)")
+    parser.add_argument("--player", metavar="NAME", default="auto", help="player (default: the best one that works)")
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
@@ -193,6 +206,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "runs": _runs,
     "stop": _stop,
     "checkpoints": _checkpoints,
+    "samples": _samples,
     "export": _export,
     "speak": _speak,
     "plugins": _plugins,

@@ -6,7 +6,7 @@ import argparse
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.context import find_checkpoint, find_run, open_host, open_workspace
+from workbench.cli.context import find_checkpoint, find_own_run, open_host, open_workspace
 from workbench.cli.follow import ENDED, follow, outcome, run_as_json
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console
@@ -34,7 +34,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
         run = start_run(settings, host, resume=checkpoint, overrides=overrides)
         console.note(f"started run {run.id}, which goes on from {checkpoint.name}")
     else:
-        run = resume_run(find_run(workspace, args.resume).folder, host)
+        run = resume_run(find_own_run(workspace, args.resume).folder, host)
         console.note(f"resumed run {run.id}")
     for failure in host.failures:
         console.note(f"note: {failure}")
@@ -88,7 +88,7 @@ def run_stop(args: argparse.Namespace, console: Console) -> int:
     from workbench.jobs.start import request_stop, wait
 
     workspace = open_workspace(args)
-    run = find_run(workspace, args.run_name) if args.run_name is not None else _active(workspace)
+    run = find_own_run(workspace, args.run_name) if args.run_name is not None else _active(workspace)
     if not run.live:
         raise RunError(f"run {run.id} is not active: {run.state}")
     folder = run.folder

@@ -7,6 +7,7 @@ a gigabyte; the beginning is filled in by the polls that follow.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -18,7 +19,7 @@ import numpy as np
 
 from workbench.tail.eventfile import EventFile, State
 from workbench.tail.series import AudioEntry, BadRecord, Points
-from workbench.tail.stitch import History, judge, latest, stitch
+from workbench.tail.stitch import History, Verdict, judge, latest, stitch
 
 _SETTLED_NS = 2_000_000_000
 """A folder changed more recently is listed again: its time stamp may not tell two changes apart."""
@@ -148,7 +149,7 @@ class RunFollower:
                 chunks += 1
                 bytes_read += file.read_chunk()
                 with self._lock:
-                    tags |= file.commit()
+                    tags |= {name for tag in file.commit() if (name := self._name(file, tag)) is not None}
         return tags, bytes_read, True
 
     def _look_for_files(self) -> bool:
@@ -175,7 +176,8 @@ class RunFollower:
     def tags(self) -> list[str]:
         """All scalar tags seen, sorted."""
         with self._lock:
-            return sorted({tag for file in self._files for tag in file.tags()})
+            names = {self._name(file, tag) for file in self._files for tag in file.tags()}
+        return sorted(name for name in names if name is not None)
 
     def series(self, tag: str) -> Points:
         """Give the live points of a tag in the newest segment, by step; none for an unknown tag."""
@@ -191,12 +193,53 @@ class RunFollower:
 
     def _history(self, tag: str) -> History:
         with self._lock:
-            parts = [file.points(tag) for file in self._files]
+            parts = [self._points(file, tag) for file in self._files]
             version = tuple(n for file, part in zip(self._files, parts, strict=True) for n in (file.serial, len(part)))
             cached = self._histories.get(tag)
             if cached is None or cached[0] != version:
-                cached = self._histories[tag] = (version, stitch(parts))
+                cached = self._histories[tag] = (version, self._stitch(parts))
             return cached[1]
+
+    # What another program's files need: their own names and axes brought to ours.
+
+    def _name(self, file: EventFile, tag: str) -> str | None:
+        """Our name of a tag of a file; None for one that is no curve."""
+        return tag
+
+    def _points(self, file: EventFile, name: str) -> Points:
+        """A file's points of the tag that has this name with us. Called under the lock."""
+        return file.points(name)
+
+    def _stitch(self, parts: list[Points]) -> History:
+        """One history of a tag's points, oldest file first. Called under the lock."""
+        return stitch(parts)
+
+    def _judge_clips(self, groups: list[list[AudioEntry]]) -> list[Verdict]:
+        """Which clips of a tag are live; groups of files, oldest first, none empty."""
+        return judge([_as_points(group) for group in groups])
+
+    def checkpoint_batch(self, epoch: int, step: int) -> int:
+        """Where the mark of a checkpoint belongs on the axis of the curves.
+
+        Args:
+            epoch: that was under way or just over, from 0; negative if it is not known.
+            step: batches trained by then, as far as its name tells.
+        """
+        return step
+
+    def clip_batches(self, clips: Sequence[AudioEntry]) -> list[int]:
+        """The batches trained when each clip was made, on the axis of the curves."""
+        return [clip.step for clip in clips]
+
+    def epoch_of(self, batch: int) -> int | None:
+        """The epoch, from 0, that a number of trained batches lies in or completes; None before the first point."""
+        epochs = self.series("epoch")
+        index = max(0, int(np.searchsorted(epochs.steps, batch, side="right")) - 1)
+        if not len(epochs) or epochs.steps[index] < 1 or not np.isfinite(epochs.values[index]):
+            return None
+        # Points say how much of the run is done: 0.5 is the middle of the first epoch and 1.0 its end.
+        done = float(epochs.values[index]) * batch / int(epochs.steps[index])
+        return max(0, math.ceil(round(done, 4)) - 1)
 
     def audio(self) -> list[AudioEntry]:
         """Clips of the newest segment by wall time, without those written again after a resume."""
@@ -217,7 +260,7 @@ class RunFollower:
         dead: list[AudioEntry] = []
         for groups in by_tag.values():
             parts = [group for group in groups if group]
-            verdicts = judge([_as_points(part) for part in parts])
+            verdicts = self._judge_clips(parts)
             for part, verdict in zip(parts, verdicts, strict=True):
                 newest = verdict.segment == verdicts[-1].segment
                 for clip, alive in zip(part, verdict.live.tolist(), strict=True):

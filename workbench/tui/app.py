@@ -17,6 +17,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
+from workbench.jobs.runs import PIPER
 from workbench.tui.alerts import AlertLog, record
 from workbench.tui.clean import CleanFilter, clean
 from workbench.tui.format import clock
@@ -152,7 +153,7 @@ class WorkbenchApp(ThreadedApp):
             pane.ticked()
         if not self._looking:
             self._looking = True
-            needs = (pane is not None and pane.NEEDS_CURVES, (pane is not None and pane.NEEDS_LOG) or self._page_open)
+            needs = (pane is not None and pane.needs_curves, (pane is not None and pane.NEEDS_LOG) or self._page_open)
             self.run_worker(partial(self._look, *needs), thread=True, group="look", exit_on_error=False)
 
     def _look(self, metrics: bool, log: bool) -> None:
@@ -186,6 +187,8 @@ class WorkbenchApp(ThreadedApp):
         else:
             for text, level in self.alerts.news(before, event.snapshot):
                 self.post_message(Said(text, level))
+        if event.snapshot.note and event.snapshot.note != before.note:
+            self.post_message(Said(event.snapshot.note, "warn"))
         self._fill_frame()
         pane = self.pane
         if pane is not None:
@@ -304,7 +307,11 @@ class WorkbenchApp(ThreadedApp):
         self.push_screen(Page("messages", self.alerts.text, at_end=True))
 
     def action_trainer_log(self) -> None:
-        """What the trainer printed."""
+        """What the trainer printed; Piper keeps no log, so what else there is of its run."""
+        run = self.snapshot.run
+        if run is not None and run.kind == PIPER:
+            self.push_screen(Page(f"{run.label}: versions and settings", lambda: "\n".join(self.snapshot.log)))
+            return
         empty = "There is no run yet, so nothing was printed. Press t to train."
         self.push_screen(Page("trainer log", lambda: "\n".join(self.snapshot.log) or empty, at_end=True))
 
@@ -334,6 +341,8 @@ class WorkbenchApp(ThreadedApp):
         """Resume the latest run that did not reach its last epoch."""
         if self.snapshot.live is not None:
             self.post_message(Said(f"{self.snapshot.live.id} is training already", "warn"))
+        elif self.snapshot.run is not None and self.snapshot.run.kind == PIPER:
+            self.post_message(Said(f"{self.snapshot.run.label} is a run of Piper's own and only looked at", "warn"))
         elif self.snapshot.resumable is None:
             self.post_message(Said("no stopped training with a checkpoint to resume; t starts one", "warn"))
         else:

@@ -68,6 +68,7 @@ KEYS: tuple[Key, ...] = (
     _key("checkpoints", "export", "e", "e", "export", "export", "Export the selected checkpoint; compare the two."),
     _key("checkpoints", "speak", "space", "␣", "speak", "speak", "Speak the sentence with what is selected; play it."),
     _key("checkpoints", "sentence", "T", "T", "sentence", "sentence", "Edit the sentence that is spoken."),
+    _key("checkpoints", "samples", "s", "s", "samples", "samples", "Samples of the training, or the voices again."),
     _key("checkpoints", "resume", "r", "r", "app.resume", "resume", "Resume the latest stopped run where it ended."),
     _key("checkpoints", "cancel", "x", "x", "cancel", "cancel", "Cancel what is under way."),
     _key("checkpoints", "run", _BRACKETS, "[ ]", "", "run", "Earlier and later run.", False),

@@ -35,6 +35,8 @@ class Snapshot:
     """The last export of each checkpoint of the run that is shown."""
     stopping: bool = False
     """Whether the run that is shown was asked to stop and has not stopped yet."""
+    note: str = ""
+    """What is wrong with the list of runs, one line."""
 
     @property
     def live(self) -> RunView | None:
@@ -46,6 +48,10 @@ class Snapshot:
         """The latest run that ended before its last epoch and has a checkpoint."""
         ended = [run for run in self.runs if run.state in {"stopped", "failed", "lost"} and run.checkpoints]
         return ended[-1] if ended else None
+
+
+def _unlisted(shown: Path | None, runs: Sequence[RunView]) -> bool:
+    return shown is not None and not any(run.holds(shown) for run in runs)
 
 
 class Watcher:
@@ -72,13 +78,14 @@ class Watcher:
         services = self._services
         now = services.now()
         snapshot = self._snapshot
-        if now - self._listed >= LIST_SECONDS or shown not in {None, *(run.folder for run in snapshot.runs)}:
+        if now - self._listed >= LIST_SECONDS or _unlisted(shown, snapshot.runs):
             self._listed = now
             free = services.disk_free()
             snapshot = replace(
                 snapshot,
                 runs=tuple(services.list_runs()),
                 voices=tuple(services.list_voices()),
+                note=services.runs_note(),
                 disk_free=None if free is None else free // 10_000_000 * 10_000_000,
             )
         run = self._choose(snapshot.runs, shown)
@@ -99,7 +106,9 @@ class Watcher:
         self._listed = -LIST_SECONDS
 
     def _choose(self, runs: Sequence[RunView], shown: Path | None) -> RunView | None:
-        wanted = [run for run in runs if run.folder == shown] or [run for run in runs if run.live] or [*runs]
+        held = [run for run in runs if shown is not None and run.holds(shown)]
+        # The folder itself before a later run that went on from it.
+        wanted = [run for run in held if run.folder == shown] or held or [run for run in runs if run.live] or [*runs]
         return wanted[-1] if wanted else None
 
     def _follow(self, run: RunView | None) -> RunFollower | None:

@@ -12,17 +12,19 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from workbench.errors import Cancelled, WorkbenchError
+from workbench.jobs.runs import PIPER, CheckpointView, RunView
 from workbench.tui.format import MISSING, age, bar, count, duration, number, size
 from workbench.tui.keys import bindings
 from workbench.tui.messages import JobEnded, Progressed
 from workbench.tui.panes.base import Pane
+from workbench.tui.panes.samples import SampleList, detail_of, moment_of
 from workbench.tui.screens.dialogs import PromptScreen
 from workbench.tui.services import Exported, Played, Spoken, VoiceFile
 from workbench.tui.widgets.panel import Panel, entitle
 from workbench.tui.widgets.rows import Column, RowList
 
 if TYPE_CHECKING:
-    from workbench.jobs.runs import CheckpointView, RunView
+    from workbench.tail.clips import Clip
     from workbench.tail.follower import RunFollower
     from workbench.tui.watch import Snapshot
 
@@ -40,6 +42,7 @@ CHECKPOINT_COLUMNS = (
     Column("batch", 8, right=True),
     Column("opt step", 8, right=True),
     Column("val mel", 7, right=True),
+    Column("val mos", 7, right=True, narrowest=90),
     Column("size", 8, right=True),
     Column("age", 6, right=True),
     Column("onnx", 0),
@@ -75,13 +78,15 @@ class CheckpointsPane(Pane):
             with Vertical(id="lists"):
                 yield RowList(CHECKPOINT_COLUMNS, self._checkpoint_cells, id="checkpoints", empty=NO_RUN)
                 yield RowList(VOICE_COLUMNS, self._voice_cells, id="voices", empty=NO_VOICE)
+                yield SampleList(self.services.now, id="samples")
             yield Panel(id="detail", title="detail")
         yield Panel(id="job", title="speech and export")
 
     def on_mount(self) -> None:
         """Titles."""
-        entitle(self.checkpoints, "checkpoints  ★ best val mel")
+        self._entitle_checkpoints()
         entitle(self.voices, "exported voices")
+        self.samples.display = False
         self.sentence = self.services.default_sentence()
         self._show_job()
 
@@ -95,6 +100,16 @@ class CheckpointsPane(Pane):
         """The lower list."""
         return self.query_one("#voices", RowList)
 
+    @property
+    def samples(self) -> SampleList:
+        """The list that stands in the place of the voices while it is shown."""
+        return self.query_one("#samples", SampleList)
+
+    @property
+    def needs_curves(self) -> bool:
+        """The samples lie in the event files."""
+        return self.is_mounted and self.samples.display
+
     def looked(self, snapshot: Snapshot, curves: RunFollower | None, curves_changed: bool) -> None:
         """Show other checkpoints and voices when there are any; the cursor stays on its file."""
         run = snapshot.run
@@ -105,8 +120,8 @@ class CheckpointsPane(Pane):
             chosen = self.checkpoints.selected
             files = [checkpoint.file for checkpoint in newest_first]
             at = files.index(chosen.file) if chosen is not None and chosen.file in files else 0
-            self.checkpoints.show(newest_first, cursor=at, empty=NO_RUN if run is None else NO_CHECKPOINT)
-            entitle(self.checkpoints, "checkpoints  ★ best val mel" + (f"  {run.id}" if run else ""))
+            self.checkpoints.show(newest_first, cursor=at, empty=_why_none(run))
+            self._entitle_checkpoints()
         if snapshot.exports != self._exports:
             self._exports = snapshot.exports
             self.checkpoints.refresh()
@@ -114,7 +129,16 @@ class CheckpointsPane(Pane):
         if snapshot.voices != self._voices or curves_changed:
             self._voices = snapshot.voices
             self.voices.show(self._voices)
+        other = before is None or run is None or before.folder != run.folder
+        if self.needs_curves and (curves_changed or other):
+            self.samples.show_clips(curves)
         self.ticked()
+
+    def _entitle_checkpoints(self) -> None:
+        run = self._run
+        rated = run is not None and any(checkpoint.val_mos is not None for checkpoint in run.checkpoints)
+        name = "" if run is None else f"  {run.label}" + (" (Piper)" if run.kind == PIPER else "")
+        entitle(self.checkpoints, f"checkpoints  ★ best val mel{'  ☆ best val mos' if rated else ''}{name}")
 
     def ticked(self) -> None:
         """Ages grow, and so does the time that a job takes."""
@@ -124,20 +148,22 @@ class CheckpointsPane(Pane):
             self._ages = ages
             self.checkpoints.refresh()
             self.voices.refresh()
+            self.samples.refresh()
         if self._job:
             self._show_job()
 
     def _checkpoint_cells(self, checkpoint: CheckpointView) -> Sequence[str]:
         exported = self._exports.get(Path(checkpoint.file))
-        state = MISSING
+        state = f"✗ {checkpoint.problem}" if checkpoint.problem else MISSING
         if exported is not None:
             state = f"✓ max|Δ| {_difference(exported)}" if exported.accepted else "✗ rejected"
         return (
-            "★" if checkpoint.best else "",
-            str(checkpoint.epoch),
-            count(checkpoint.step),
-            count(checkpoint.optimizer_step),
+            "★" if checkpoint.best else "☆" if checkpoint.best_mos else "",
+            _known(checkpoint.epoch),
+            _known(checkpoint.step),
+            _known(checkpoint.optimizer_step),
             number(checkpoint.val_mel),
+            number(checkpoint.val_mos),
             size(checkpoint.bytes),
             age(self.services.now() - checkpoint.time),
             state,
@@ -157,12 +183,12 @@ class CheckpointsPane(Pane):
         self._show_detail()
 
     @property
-    def _selected(self) -> CheckpointView | VoiceFile | None:
+    def _selected(self) -> CheckpointView | VoiceFile | Clip | None:
         """In the list that has the focus, or had it last."""
         focused = self.screen.focused
         if isinstance(focused, RowList) and focused.id is not None:
             self._last_list = f"#{focused.id}"
-        chosen: CheckpointView | VoiceFile | None = self.query_one(self._last_list, RowList).selected
+        chosen: CheckpointView | VoiceFile | Clip | None = self.query_one(self._last_list, RowList).selected
         return chosen
 
     def _show_detail(self) -> None:
@@ -176,6 +202,8 @@ class CheckpointsPane(Pane):
             lines = [chosen.onnx.name, "", f"folder  {self.short(chosen.onnx.parent)}", f"size    {size(chosen.bytes)}"]
             lines.append("config  ✓ .onnx.json beside it" if chosen.has_config else "config  ✗ .onnx.json is missing")
             return "\n".join([*lines, "", "␣ speaks the sentence with it"])
+        if not isinstance(chosen, CheckpointView):
+            return detail_of(chosen, self.short(chosen.entry.path))
         path = Path(chosen.file)
         lines = [
             path.name,
@@ -183,16 +211,43 @@ class CheckpointsPane(Pane):
             f"folder          {self.short(path.parent)}",
             f"size            {count(chosen.bytes)} B",
         ]
-        lines.append(f"epoch           {chosen.epoch}")
-        lines.append(f"batch           {count(chosen.step)}")
-        lines.append(f"optimizer step  {count(chosen.optimizer_step)} (generator and discriminator)")
+        lines.append(f"epoch           {_known(chosen.epoch)}")
+        lines.append(f"batch           {_known(chosen.step)}")
+        lines.append(f"optimizer step  {_known(chosen.optimizer_step)} (generator and discriminator)")
         lines.append(f"val mel         {number(chosen.val_mel)}{'  ★ best' if chosen.best else ''}")
+        if chosen.val_mos is not None:
+            lines.append(f"val mos         {number(chosen.val_mos)}{'  ☆ best' if chosen.best_mos else ''}")
+        if chosen.problem:
+            lines.append(f"✗ {chosen.problem}")
         exported = self._exports.get(path)
         if exported is not None:
             lines += ["", *self._report(exported)]
         return "\n".join(
             [*lines, "", "e exports it as a voice", "␣ speaks the sentence with it", "T edits the sentence"]
         )
+
+    def action_samples(self) -> None:
+        """Show the samples in the place of the voices, at the epoch of the selected checkpoint; or hide them."""
+        shown = not self.samples.display
+        self.samples.display, self.voices.display = shown, not shown
+        self.set_class(shown, "-samples")
+        if not shown:
+            self._last_list = "#checkpoints"
+            self.checkpoints.focus()
+            self._show_detail()
+            return
+        self.samples.show_clips(self.workbench.curves)
+        checkpoint: CheckpointView | None = self.checkpoints.selected
+        if checkpoint is not None and checkpoint.epoch >= 0:
+            self.samples.stand_at(checkpoint.epoch)
+        self.samples.focus()
+
+    def _play_sample(self, clip: Clip, run: RunView) -> None:
+        def work(_progress: object) -> tuple[Path, Played]:
+            wav = self.services.extract(run, clip)
+            return wav, self.services.play(wav)
+
+        self._begin(f"playing the sample of {moment_of(clip)}", work, "sample")
 
     def action_export(self) -> None:
         """Export the selected checkpoint."""
@@ -209,6 +264,10 @@ class CheckpointsPane(Pane):
         chosen = self._selected
         if chosen is None:
             self.say("nothing to speak with: there is no checkpoint and no voice here; press t to train", "warn")
+            return
+        if not isinstance(chosen, CheckpointView | VoiceFile):
+            if self._run is not None:
+                self._play_sample(chosen, self._run)
             return
         voice = isinstance(chosen, VoiceFile)
         source = chosen.onnx if isinstance(chosen, VoiceFile) else Path(chosen.file)
@@ -263,14 +322,24 @@ class CheckpointsPane(Pane):
             self.say(text if isinstance(event.error, WorkbenchError) else f"{name} failed: {text}", "bad")
         elif event.job == "export":
             self._exported(*event.result)  # type: ignore[misc]  # as `action_export` returns it
+        elif event.job == "sample":
+            self._sample_played(*event.result)  # type: ignore[misc]  # as `_play_sample` returns it
         elif isinstance(event.result, Spoken):
             self._spoken(event.result)
         elif isinstance(event.result, Played):
-            line = event.result.line(self._wav)
-            self._result = f"{self._result.splitlines()[0]}\n{'✓' if event.result.played else '▲'} {line}"
-            self.say(line, "good" if event.result.played else "warn")
+            self._played(event.result)
         self._show_job()
         self._show_detail()
+
+    def _sample_played(self, wav: Path, played: Played) -> None:
+        self._wav = self.short(wav)
+        self._result = f"WAV {self._wav}"
+        self._played(played)
+
+    def _played(self, played: Played) -> None:
+        line = played.line(self._wav)
+        self._result = f"{self._result.splitlines()[0]}\n{'✓' if played.played else '▲'} {line}"
+        self.say(line, "good" if played.played else "warn")
 
     def _exported(self, path: Path, exported: Exported) -> None:
         self._exports = {**self._exports, path: exported}
@@ -302,6 +371,18 @@ class CheckpointsPane(Pane):
             elapsed = duration(self.services.now() - self._job_started)
             lines.append(f"{self._job}  {elapsed}   {self._job_progress}   x cancels")
         self.query_one("#job", Panel).show("\n".join([*lines, self._result or "␣ speaks it, e exports"]))
+
+
+def _known(number: int) -> str:
+    """A count; a dash where nothing tells it."""
+    return count(number) if number >= 0 else MISSING
+
+
+def _why_none(run: RunView | None) -> str:
+    """What to read in the place of checkpoints."""
+    if run is None:
+        return NO_RUN
+    return f"{run.label} has no checkpoint." if run.kind == PIPER else NO_CHECKPOINT
 
 
 def _difference(exported: Exported) -> str:

@@ -14,6 +14,7 @@ from core_vits.checkpoint import CheckpointFileError, load_checkpoint
 from workbench.api import VoiceIdentity
 from workbench.config import Workspace, load_workspace, workspace_from_dict
 from workbench.errors import CheckpointError, ConfigError
+from workbench.jobs.piper_config import find_piper_config
 
 # A checkpoint of Piper's own lies in lightning_logs/version_N/checkpoints, three folders below its run.
 _FOLDERS_UP = 4
@@ -103,6 +104,10 @@ def _config_of(source: Path, run: Path | None) -> Path:
             f"{source}: the file {beside.name} that belongs to it is missing; put it beside the voice"
         )
     folders = [run] if run is not None else list(source.absolute().parents)[:_FOLDERS_UP]
+    # The settings of a run of Piper name it; two voices may have been trained in one folder.
+    named = find_piper_config(source) if run is None else None
+    if named is not None:
+        return named
     for folder in folders:
         if (folder / "config.json").is_file():
             return folder / "config.json"
