@@ -76,7 +76,11 @@ def find_run(workspace: Workspace, name: str) -> RunView:
     if name == "latest":
         return runs[0]
     # A run of Piper is found by any of its versions; what two runs have in common is shown with the later one.
-    held = [run for run in piper if run.holds(folder.absolute()) or name in {version.name for version in run.versions}]
+    held = [
+        run
+        for run in piper
+        if run.holds(folder.absolute()) or name in {version.name for version in (*run.versions, *run.failed)}
+    ]
     exact = (
         [run for run in runs if name in (run.id, run.label)]
         or held[:1]

@@ -20,6 +20,10 @@ from workbench.jobs.runs import CheckpointView
 OPTIMIZERS = 2
 """Optimizer steps a batch: generator and discriminators."""
 
+LAST = "last"
+SCORES = ("val_mel", "val_mos")
+"""Kinds of Piper's checkpoints: the newest, and the best by one of two scores."""
+
 _SUFFIX = ".ckpt"
 _LAST = re.compile(r"last(-v\d+)?\.ckpt")
 _PART = re.compile(r"(?P<name>epoch|step|val_mel|val_mos)=(?P<value>-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
@@ -108,7 +112,7 @@ def view_of(path: Path, about: os.stat_result, head: FileHead) -> CheckpointView
         time=about.st_mtime,
         val_mel=told.get("val_mel"),
         val_mos=told.get("val_mos"),
-        kind="last" if _LAST.fullmatch(path.name) else "",
+        kind=LAST if _LAST.fullmatch(path.name) else next((name for name in SCORES if name in told), ""),
         problem=head.problem,
     )
 
@@ -134,7 +138,7 @@ def arranged(views: Sequence[CheckpointView], ended: tuple[int, int] | None) -> 
     if offset:
         views = [replace(view, step=view.step + offset) if view.step >= 0 else view for view in views]
     # `last.ckpt` before the file of the same moment whose name says more: the newest is what a run is named by.
-    return sorted(views, key=lambda view: (view.epoch, view.step, view.kind != "last", view.time, view.file.name))
+    return sorted(views, key=lambda view: (view.epoch, view.step, view.kind != LAST, view.time, view.file.name))
 
 
 def compared(views: Sequence[CheckpointView], measured: Mapping[tuple[Path, int], float]) -> tuple[CheckpointView, ...]:

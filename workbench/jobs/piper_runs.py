@@ -30,8 +30,10 @@ class PiperRun(RunView):
 
     versions: tuple[Path, ...] = ()
     """Folders, oldest first; the last one is `folder`."""
+    failed: tuple[Path, ...] = ()
+    """Folders of starts that went on from one of the versions and wrote nothing."""
     history: tuple[str, ...] = ()
-    """One line for each version: when it began, from what, what it wrote."""
+    """One line for each of both: when it began, from what, what it wrote."""
     problems: tuple[str, ...] = ()
     """What could not be read, or is odd, one line each."""
 
@@ -49,7 +51,7 @@ class PiperRun(RunView):
         return (*self.history, *(f"▲ {problem}" for problem in self.problems))
 
     def holds(self, folder: Path) -> bool:
-        return folder in self.versions
+        return folder in self.versions or folder in self.failed
 
 
 class PiperRuns:
@@ -65,6 +67,8 @@ class PiperRuns:
         self._now = now
         self._reader = VersionReader()
         self._chains: list[tuple[Path, ...]] = []
+        self._failed: dict[Path, list[Path]] = {}
+        """Starts that wrote nothing and are no run of their own, by the version that they went on from."""
         self.problem = ""
         """Why nothing could be listed, one line; empty if nothing is wrong."""
 
@@ -76,6 +80,11 @@ class PiperRuns:
         here = {version.folder.resolve(): version.folder for version in ordered}
         parents = {version.folder: here.get(version.parent) if version.parent else None for version in ordered}
         self._chains = chains(parents, [version.folder for version in ordered if version.barren])
+        in_chains = {folder for chain in self._chains for folder in chain}
+        self._failed = {}
+        for folder, parent in parents.items():
+            if folder not in in_chains and parent is not None:
+                self._failed.setdefault(parent, []).append(folder)
         if self._folder in versions:  # one version was named: its own chain, not those of its siblings
             own = [chain for chain in self._chains if self._folder in chain]
             self._chains = [chain for chain in own if chain[-1] == self._folder] or own
@@ -110,6 +119,8 @@ class PiperRuns:
 
     def _run(self, chain: Sequence[Version]) -> PiperRun:
         newest = chain[-1]
+        failed = [folder for version in chain for folder in self._failed.get(version.folder, ())]
+        starts = sorted([*chain, *map(self._reader.read, failed)], key=lambda version: version.started)
         told = next((version for version in reversed(chain) if not version.barren), newest)
         settings = {key: value for version in chain for key, value in version.settings.items()}
         problems = [problem for version in chain for problem in version.problems]
@@ -139,7 +150,8 @@ class PiperRuns:
             message=_summary(problems),
             checkpoints=compared([view for version in chain for view in version.checkpoints], measured),
             versions=tuple(version.folder for version in chain),
-            history=tuple(version.described() for version in chain),
+            failed=tuple(failed),
+            history=tuple(version.described() for version in starts),
             problems=_first(problems),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -221,7 +222,11 @@ def _entries(folder: Path, shown: str, problems: list[str]) -> dict[str, os.stat
         with os.scandir(folder) as entries:
             for entry in entries:
                 try:
-                    found[entry.name] = entry.stat()
+                    about = entry.stat()
+                    if stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode):
+                        found[entry.name] = about
+                    else:  # opening a pipe would wait for somebody to write
+                        problems.append(f"{shown}/{entry.name}: is neither a file nor a folder")
                 except OSError as error:
                     problems.append(f"{shown}/{entry.name}: can't be read ({error.strerror})")
     except OSError as error:

@@ -102,6 +102,7 @@ class CheckpointView:
     val_mos: float | None = None
     """Rating of Piper's validation clips, higher is better."""
     kind: str = ""
+    """Why it was written: `epoch`, `timer`, `stop`; of Piper's, what it was kept for: `last`, `val_mel`, `val_mos`."""
     best: bool = False
     """It has the lowest validation mel loss of its run."""
     best_mos: bool = False

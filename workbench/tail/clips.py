@@ -28,5 +28,5 @@ def clips_of(follower: RunFollower) -> list[Clip]:
     """Give the clips of a run as far as its files are read, oldest first."""
     entries = follower.audio()
     batches = follower.clip_batches(entries)
-    epochs = {batch: follower.epoch_of(batch) for batch in {*batches}}
-    return [Clip(entry, epochs[batch], batch) for entry, batch in zip(entries, batches, strict=True)]
+    epochs = follower.epochs_at(batches)
+    return [Clip(entry, epoch, batch) for entry, epoch, batch in zip(entries, epochs, batches, strict=True)]

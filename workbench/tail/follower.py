@@ -7,7 +7,6 @@ a gigabyte; the beginning is filled in by the polls that follow.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -231,15 +230,17 @@ class RunFollower:
         """The batches trained when each clip was made, on the axis of the curves."""
         return [clip.step for clip in clips]
 
-    def epoch_of(self, batch: int) -> int | None:
-        """The epoch, from 0, that a number of trained batches lies in or completes; None before the first point."""
+    def epochs_at(self, batches: Sequence[int]) -> list[int | None]:
+        """The epoch, from 0, that each number of trained batches lies in or completes; None where nothing tells."""
         epochs = self.series("epoch")
-        index = max(0, int(np.searchsorted(epochs.steps, batch, side="right")) - 1)
-        if not len(epochs) or epochs.steps[index] < 1 or not np.isfinite(epochs.values[index]):
-            return None
+        if not len(epochs):
+            return [None] * len(batches)
+        at = np.asarray(batches, np.float64)
+        index = np.maximum(np.searchsorted(epochs.steps, at, side="right") - 1, 0)
         # Points say how much of the run is done: 0.5 is the middle of the first epoch and 1.0 its end.
-        done = float(epochs.values[index]) * batch / int(epochs.steps[index])
-        return max(0, math.ceil(round(done, 4)) - 1)
+        steps = np.where(epochs.steps[index] > 0, epochs.steps[index], np.nan)
+        done = np.ceil(np.round(epochs.values[index] * at / steps, 4)) - 1
+        return [int(max(0, epoch)) if np.isfinite(epoch) else None for epoch in done]
 
     def audio(self) -> list[AudioEntry]:
         """Clips of the newest segment by wall time, without those written again after a resume."""

@@ -96,14 +96,15 @@ class PiperFollower(RunFollower):
             parts.append(Points(np.array(self.clip_batches(group), np.int64), times, times))
         return judge(parts, 0.0) if self._linked else judge(parts)
 
-    def epoch_of(self, batch: int) -> int | None:
+    def epochs_at(self, batches: Sequence[int]) -> list[int | None]:
         """See `RunFollower`; Piper writes the epoch under way beside each point."""
         epochs = self.series("epoch")
-        index = int(np.searchsorted(epochs.steps, batch, side="left"))
+        if not len(epochs):
+            return [None] * len(batches)
         # The first point at or behind the batch has its epoch; behind the last one, nothing newer is known.
-        if not len(epochs) or not np.isfinite(epochs.values[min(index, len(epochs) - 1)]):
-            return None
-        return int(epochs.values[min(index, len(epochs) - 1)])
+        index = np.searchsorted(epochs.steps, np.asarray(batches, np.int64), side="left")
+        found = epochs.values[np.minimum(index, len(epochs) - 1)]
+        return [int(epoch) if np.isfinite(epoch) else None for epoch in found]
 
     def checkpoint_batch(self, epoch: int, step: int) -> int:
         """See `RunFollower`; a count that contradicts the epochs of the curves gives way to them."""

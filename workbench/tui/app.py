@@ -151,6 +151,10 @@ class WorkbenchApp(ThreadedApp):
         pane = self.pane
         if pane is not None:
             pane.ticked()
+        self._begin_look()
+
+    def _begin_look(self) -> None:
+        pane = self.pane
         if not self._looking:
             self._looking = True
             needs = (pane is not None and pane.needs_curves, (pane is not None and pane.NEEDS_LOG) or self._page_open)
@@ -158,10 +162,11 @@ class WorkbenchApp(ThreadedApp):
 
     def _look(self, metrics: bool, log: bool) -> None:
         """In a thread: read what may have changed and post it."""
+        news: Looked | None = None
         try:
             snapshot, curves, changed = self._watcher.look(self._shown_run, metrics=metrics, log=log)
             if changed or self._first_look or snapshot != self.snapshot or curves is not self.curves:
-                self.post_message(Looked(snapshot, curves, changed))
+                news = Looked(snapshot, curves, changed)
         except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
             problem = self.explain("reading the runs", error)
             # It will most likely fail again in half a second: say it once.
@@ -170,6 +175,9 @@ class WorkbenchApp(ThreadedApp):
                 self.post_message(Said(problem, "bad"))
         finally:
             self._looking = False
+        # After that: whoever is told may begin the next look.
+        if news is not None:
+            self.post_message(news)
 
     def look_again(self) -> None:
         """Files were just written: list them at the next look instead of within two seconds."""
@@ -193,6 +201,8 @@ class WorkbenchApp(ThreadedApp):
         pane = self.pane
         if pane is not None:
             pane.looked(event.snapshot, event.curves, event.curves_changed)
+        if self._watcher.behind:
+            self._begin_look()
         if isinstance(self.screen, Page):
             self.screen.reread()
 

@@ -90,7 +90,7 @@ class LiveServices:
     def log_lines(self, run: RunView, count: int) -> Sequence[str]:
         """The tail of the log that was written last; Piper writes none."""
         if run.kind == PIPER:
-            return _described(run)
+            return described(run)
         newest: tuple[float, Path] | None = None
         for path in (run.folder / LOGS).glob("*.log"):
             try:
@@ -250,7 +250,7 @@ def _own_folder(run: RunView) -> str | None:
     return str(run.folder) if run.kind == OURS else None
 
 
-def _described(run: RunView) -> list[str]:
+def described(run: RunView) -> list[str]:
     """What there is to say of a run of Piper's, and its settings as they stand."""
     lines = [*run.details]
     for name, text in settings_of(run).items():

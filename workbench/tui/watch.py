@@ -17,7 +17,9 @@ LIST_SECONDS = 2.0
 """How often all runs and voices are listed; the run that is shown is read at every look."""
 LOG_LINES = 200
 READ_SECONDS = 0.25
-"""Most that one look spends on event files; the rest is read at the next look."""
+"""Most that the first look at a run spends on event files: then there is something to see."""
+READ_ON_SECONDS = 0.75
+"""Most that each further look spends, as long as the ends of the files are not reached."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +63,8 @@ class Watcher:
         self._services = services
         self._snapshot = Snapshot()
         self._listed = -LIST_SECONDS
+        self.behind = False
+        """Whether the event files hold more than was read: look again at once."""
         self._follower: RunFollower | None = None
         self._followed: Path | None = None
 
@@ -99,7 +103,10 @@ class Watcher:
         else:
             snapshot = replace(snapshot, run=None, log=(), stopping=False, exports={})
         self._snapshot = snapshot
-        return snapshot, self._follow(run), self._read() if metrics else False
+        follower = self._follow(run)
+        if not metrics:
+            self.behind = False
+        return snapshot, follower, self._read() if metrics else False
 
     def forget_list(self) -> None:
         """List runs and voices at the next look. May be called by another thread."""
@@ -116,9 +123,12 @@ class Watcher:
         if folder != self._followed:
             self._followed = folder
             self._follower = None if run is None else self._services.follower(run)
+            self.behind = False
         return self._follower
 
     def _read(self) -> bool:
         if self._follower is None:
             return False
-        return bool(self._follower.poll(READ_SECONDS))
+        changes = self._follower.poll(READ_ON_SECONDS if self.behind else READ_SECONDS)
+        self.behind = not changes.complete
+        return bool(changes)

@@ -17,7 +17,7 @@ from workbench.tui.format import MISSING, age, bar, count, duration, number, siz
 from workbench.tui.keys import bindings
 from workbench.tui.messages import JobEnded, Progressed
 from workbench.tui.panes.base import Pane
-from workbench.tui.panes.samples import SampleList, detail_of, moment_of
+from workbench.tui.panes.samples import SampleList, detail_of, moment_of, newest_first
 from workbench.tui.screens.dialogs import PromptScreen
 from workbench.tui.services import Exported, Played, Spoken, VoiceFile
 from workbench.tui.widgets.panel import Panel, entitle
@@ -42,11 +42,19 @@ CHECKPOINT_COLUMNS = (
     Column("batch", 8, right=True),
     Column("opt step", 8, right=True),
     Column("val mel", 7, right=True),
-    Column("val mos", 7, right=True, narrowest=90),
     Column("size", 8, right=True),
     Column("age", 6, right=True),
     Column("onnx", 0),
 )
+RATED_COLUMNS = (
+    *CHECKPOINT_COLUMNS[:3],
+    Column("opt step", 8, right=True, narrowest=90),
+    CHECKPOINT_COLUMNS[4],
+    Column("val mos", 7, right=True),
+    *CHECKPOINT_COLUMNS[5:],
+)
+"""Of a run whose validation was rated: that tells more than a second counter."""
+_KEPT_FOR = {"last": "last", "val_mel": "kept by val mel", "val_mos": "kept by val mos"}
 VOICE_COLUMNS = (Column("voice", 0), Column("size", 8, right=True), Column("age", 6, right=True), Column("", 16))
 
 
@@ -65,6 +73,10 @@ class CheckpointsPane(Pane):
         self._exports: Mapping[Path, Exported] = {}
         self._last_list: str = "#checkpoints"
         self._ages: tuple[str, ...] = ()
+        self._sample_epoch = -1
+        """Where the cursor of the samples is to stand once they are all read; negative to leave it."""
+        self._rated = False
+        """Whether a checkpoint of the run has a `val mos`."""
         self._job = ""
         self._job_started = 0.0
         self._job_progress = ""
@@ -120,8 +132,8 @@ class CheckpointsPane(Pane):
             chosen = self.checkpoints.selected
             files = [checkpoint.file for checkpoint in newest_first]
             at = files.index(chosen.file) if chosen is not None and chosen.file in files else 0
-            self.checkpoints.show(newest_first, cursor=at, empty=_why_none(run))
             self._entitle_checkpoints()
+            self.checkpoints.show(newest_first, cursor=at, empty=_why_none(run))
         if snapshot.exports != self._exports:
             self._exports = snapshot.exports
             self.checkpoints.refresh()
@@ -131,14 +143,15 @@ class CheckpointsPane(Pane):
             self.voices.show(self._voices)
         other = before is None or run is None or before.folder != run.folder
         if self.needs_curves and (curves_changed or other):
-            self.samples.show_clips(curves)
+            self._list_samples(curves)
         self.ticked()
 
     def _entitle_checkpoints(self) -> None:
         run = self._run
-        rated = run is not None and any(checkpoint.val_mos is not None for checkpoint in run.checkpoints)
+        self._rated = run is not None and any(checkpoint.val_mos is not None for checkpoint in run.checkpoints)
+        self.checkpoints.set_columns(RATED_COLUMNS if self._rated else CHECKPOINT_COLUMNS)
         name = "" if run is None else f"  {run.label}" + (" (Piper)" if run.kind == PIPER else "")
-        entitle(self.checkpoints, f"checkpoints  ★ best val mel{'  ☆ best val mos' if rated else ''}{name}")
+        entitle(self.checkpoints, f"checkpoints  ★ best val mel{'  ☆ best val mos' if self._rated else ''}{name}")
 
     def ticked(self) -> None:
         """Ages grow, and so does the time that a job takes."""
@@ -157,13 +170,16 @@ class CheckpointsPane(Pane):
         state = f"✗ {checkpoint.problem}" if checkpoint.problem else MISSING
         if exported is not None:
             state = f"✓ max|Δ| {_difference(exported)}" if exported.accepted else "✗ rejected"
+        elif self._run is not None and self._run.kind == PIPER and not checkpoint.problem:
+            # The same weights lie under several names.
+            state = f"{MISSING}  {_KEPT_FOR.get(checkpoint.kind, '')}".rstrip()
         return (
             "★" if checkpoint.best else "☆" if checkpoint.best_mos else "",
             _known(checkpoint.epoch),
             _known(checkpoint.step),
             _known(checkpoint.optimizer_step),
             number(checkpoint.val_mel),
-            number(checkpoint.val_mos),
+            *([number(checkpoint.val_mos)] if self._rated else []),
             size(checkpoint.bytes),
             age(self.services.now() - checkpoint.time),
             state,
@@ -236,11 +252,21 @@ class CheckpointsPane(Pane):
             self.checkpoints.focus()
             self._show_detail()
             return
-        self.samples.show_clips(self.workbench.curves)
         checkpoint: CheckpointView | None = self.checkpoints.selected
-        if checkpoint is not None and checkpoint.epoch >= 0:
-            self.samples.stand_at(checkpoint.epoch)
+        self._sample_epoch = -1 if checkpoint is None else checkpoint.epoch
+        self._list_samples(self.workbench.curves)
         self.samples.focus()
+
+    def _list_samples(self, curves: RunFollower | None) -> None:
+        """Thousands of clips take longer to put in order than a key may."""
+
+        def listed(found: tuple[list[Clip], bool]) -> None:
+            clips, reading = found
+            self.samples.show_clips(clips, reading=reading, epoch=self._sample_epoch)
+            if not reading:
+                self._sample_epoch = -1
+
+        self.workbench.in_thread(lambda: newest_first(curves), listed)
 
     def _play_sample(self, clip: Clip, run: RunView) -> None:
         def work(_progress: object) -> tuple[Path, Played]:

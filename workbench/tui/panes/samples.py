@@ -40,22 +40,21 @@ class SampleList(RowList):
         """Title."""
         entitle(self, "samples of the training  s voices")
 
-    def show_clips(self, curves: RunFollower | None) -> None:
-        """List what the event files hold as far as they are read; the cursor stays on its clip."""
-        # Brings numpy, which the pane does not need for anything else.
-        from workbench.tail.clips import clips_of
+    def show_clips(self, clips: Sequence[Clip], *, reading: bool, epoch: int = -1) -> None:
+        """List the clips.
 
+        Args:
+            clips: in the order of `newest_first`.
+            reading: whether there may be more of them in the files.
+            epoch: the cursor goes to the first clip of this epoch, or of the one before it; if it is negative, the
+                cursor stays on its clip.
+        """
         chosen: Clip | None = self.selected
-        clips = list(reversed(clips_of(curves))) if curves is not None else []
-        reading = curves is not None and any(file.lag_bytes for file in curves.files())
-        same = (place for place, clip in enumerate(clips) if chosen is not None and clip.entry == chosen.entry)
-        self.show(clips, cursor=next(same, 0), empty=READING if reading else NO_SAMPLE)
-
-    def stand_at(self, epoch: int) -> None:
-        """Put the cursor on the first clip of an epoch, or of the one before it."""
-        clips: Sequence[Clip] = self.items
-        at = (place for place, clip in enumerate(clips) if clip.epoch is not None and clip.epoch <= epoch)
-        self.cursor = next(at, 0)
+        if epoch >= 0:
+            at = (place for place, clip in enumerate(clips) if clip.epoch is not None and clip.epoch <= epoch)
+        else:
+            at = (place for place, clip in enumerate(clips) if chosen is not None and clip.entry == chosen.entry)
+        self.show(clips, cursor=next(at, 0), empty=READING if reading else NO_SAMPLE)
 
     def _clip_cells(self, clip: Clip) -> Sequence[str]:
         return (
@@ -65,6 +64,18 @@ class SampleList(RowList):
             age(self._now() - clip.entry.wall_time),
             clip.text,
         )
+
+
+def newest_first(curves: RunFollower | None) -> tuple[list[Clip], bool]:
+    """The clips as far as the files are read, and whether they are not at their ends; for a thread."""
+    if curves is None:
+        return [], True
+    # Brings numpy, which the pane does not need for anything else.
+    from workbench.tail.clips import clips_of
+
+    # Of an epoch, the sentences stay in their order.
+    clips = sorted(clips_of(curves), key=lambda clip: -clip.batch)
+    return clips, any(file.lag_bytes for file in curves.files())
 
 
 def moment_of(clip: Clip) -> str:

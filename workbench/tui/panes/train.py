@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from workbench.jobs.piper_runs import PiperRun
 from workbench.jobs.runs import PIPER, RUNNING
 from workbench.tail.downsample import columns
 from workbench.tui.format import MISSING, age, bar, count, duration, number, trend
@@ -229,8 +230,11 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
         second.append("r resumes it where it ended" if run.checkpoints else "it left no checkpoint; t starts anew")
     if status.val_mel is not None:
         second.append(f"val mel {number(status.val_mel)}")
-    if run.message:
-        second.append(f"▲ {run.message}" if run.kind == PIPER else run.message)
+    if isinstance(run, PiperRun):
+        count_of = len(run.problems)
+        second += [f"▲ {count_of} problem{'s' if count_of > 1 else ''} with its files: o tells"] if count_of else []
+    elif run.message:
+        second.append(run.message)
     return f" {'   '.join(first)}\n {'   '.join(second)}"
 
 
@@ -271,7 +275,7 @@ def _short_state(run: RunView) -> str:
     """As `run_state`, for a line below the name of the run."""
     if run.kind != PIPER:
         return run_state(run)
-    return f"{'● active, ' if run.state == RUNNING else '○ '}Piper, read-only  {epoch_of(run)}"
+    return "● Piper, read-only, active" if run.state == RUNNING else "○ Piper, read-only"
 
 
 def _losses(curves: RunFollower, width: int) -> str:

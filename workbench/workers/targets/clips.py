@@ -10,8 +10,8 @@ from workbench.tail.clips import Clip
 from workbench.tail.reader import read_audio
 from workbench.workers.targets.wav import copy_wav, why_not_replaced
 
-_NAME_CHARACTERS = 40
-"""Of a sentence in a file name: at most 160 bytes, whatever the script."""
+_NAME_CHARACTERS = 24
+"""Of a sentence in a file name: at most 96 bytes, whatever the script."""
 
 
 def clip_name(clip: Clip, run: str) -> str:
