@@ -49,7 +49,7 @@ class FileHead:
 def read_head(path: Path) -> FileHead:
     """Look at both ends of a checkpoint, four kilobytes in all."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not wait for a writer
     except OSError as error:
         return FileHead(problem=f"can't be read ({error.strerror})")
     try:
@@ -141,20 +141,26 @@ def arranged(views: Sequence[CheckpointView], ended: tuple[int, int] | None) -> 
     return sorted(views, key=lambda view: (view.epoch, view.step, view.kind != LAST, view.time, view.file.name))
 
 
-def compared(views: Sequence[CheckpointView], measured: Mapping[tuple[Path, int], float]) -> tuple[CheckpointView, ...]:
+Scores = Mapping[tuple[Path, int], float]
+"""A score of an epoch, for the checkpoints in a folder."""
+
+
+def compared(
+    views: Sequence[CheckpointView], *, measured_mel: Scores, measured_mos: Scores
+) -> tuple[CheckpointView, ...]:
     """Mark the best of a run by its validation mel loss and by its rating, and let files of one epoch share both.
 
     Piper saves the weights of an epoch under up to three names; what one of them tells holds for the others.
 
     Args:
         views: of all versions of a run.
-        measured: validation mel loss of a folder's epoch, for those of which no name tells it.
+        measured_mel: validation mel losses in the curves, for epochs of which no name tells it.
+        measured_mos: ratings in the curves, the same.
     """
     whole = [view for view in views if not view.problem]
     lowest = min((view.val_mel for view in whole if view.val_mel is not None), default=None)
     highest = max((view.val_mos for view in whole if view.val_mos is not None), default=None)
-    mel = dict(measured)
-    mos: dict[tuple[Path, int], float] = {}
+    mel, mos = dict(measured_mel), dict(measured_mos)
     for view in views:
         for scores, score in ((mel, view.val_mel), (mos, view.val_mos)):
             if score is not None and view.epoch >= 0:

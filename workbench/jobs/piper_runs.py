@@ -126,12 +126,6 @@ class PiperRuns:
         problems = [problem for version in chain for problem in version.problems]
         state = RUNNING if 0 <= self._now() - newest.wall_time < ACTIVE_SECONDS else PIPER
         losses = {name: value for name, (_, value) in told.values.items() if name.startswith("train/")}
-        measured = {
-            (view.file.parent, version.ended[0]): version.values["val/mel"][1]
-            for version in chain
-            for view in version.checkpoints
-            if version.ended is not None and "val/mel" in version.values
-        }
         return PiperRun(
             id=newest.folder.name,
             folder=newest.folder,
@@ -148,12 +142,26 @@ class PiperRuns:
             ),
             state=state,
             message=_summary(problems),
-            checkpoints=compared([view for version in chain for view in version.checkpoints], measured),
+            checkpoints=compared(
+                [view for version in chain for view in version.checkpoints],
+                measured_mel=_measured(chain, "val/mel"),
+                measured_mos=_measured(chain, "val/mos"),
+            ),
             versions=tuple(version.folder for version in chain),
             failed=tuple(failed),
             history=tuple(version.described() for version in starts),
             problems=_first(problems),
         )
+
+
+def _measured(chain: Sequence[Version], name: str) -> dict[tuple[Path, int], float]:
+    """A score at the last validation of each version."""
+    return {
+        (view.file.parent, version.ended[0]): version.values[name][1]
+        for version in chain
+        for view in version.checkpoints
+        if version.ended is not None and name in version.values
+    }
 
 
 def _first(problems: Sequence[str]) -> tuple[str, ...]:

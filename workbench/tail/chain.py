@@ -27,7 +27,7 @@ def checkpoint_resumed(version_dir: Path) -> str | None:
             written = value_of(read_settings(version_dir / name), key)
         except OSError:
             continue
-        if written is not None:
+        if written:
             return written
     return None
 

@@ -106,6 +106,8 @@ class RunFollower:
         self._errors: tuple[str, ...] = ()
         self._audio_count = 0
         self._problem_count = 0
+        self.complete = False
+        """Whether the last poll reached the ends of all files; False before the first."""
 
     def poll(self, budget_seconds: float | None = None) -> Changes:
         """Read what is new. An idle poll costs a few `stat` calls.
@@ -119,9 +121,11 @@ class RunFollower:
         restarted = self._look_for_files()
         errors = tuple(file.error for file in self._files)
         if not restarted and errors == self._errors and not any(file.has_work for file in self._files):
+            self.complete = True
             return _NOTHING
         self._errors = errors
         tags, bytes_read, complete = self._read(deadline)
+        self.complete = complete
         self._known_tags = frozenset(self.tags())
         self._audio_count = sum(len(file.audio()) for file in self._files)
         self._problem_count = sum(file.problem_count for file in self._files)

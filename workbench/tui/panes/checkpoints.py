@@ -74,7 +74,8 @@ class CheckpointsPane(Pane):
         self._last_list: str = "#checkpoints"
         self._ages: tuple[str, ...] = ()
         self._sample_epoch = -1
-        """Where the cursor of the samples is to stand once they are all read; negative to leave it."""
+        """Where the cursor of the samples is to go once that epoch is read; negative to leave it."""
+        self._sample_listing = 0
         self._rated = False
         """Whether a checkpoint of the run has a `val mos`."""
         self._job = ""
@@ -201,8 +202,9 @@ class CheckpointsPane(Pane):
     @property
     def _selected(self) -> CheckpointView | VoiceFile | Clip | None:
         """In the list that has the focus, or had it last."""
+        # The focus may be in another pane by now: an export that ends is shown here all the same.
         focused = self.screen.focused
-        if isinstance(focused, RowList) and focused.id is not None:
+        if focused in {self.checkpoints, self.voices, self.samples} and focused is not None:
             self._last_list = f"#{focused.id}"
         chosen: CheckpointView | VoiceFile | Clip | None = self.query_one(self._last_list, RowList).selected
         return chosen
@@ -259,11 +261,15 @@ class CheckpointsPane(Pane):
 
     def _list_samples(self, curves: RunFollower | None) -> None:
         """Thousands of clips take longer to put in order than a key may."""
+        self._sample_listing += 1
+        listing = self._sample_listing
 
         def listed(found: tuple[list[Clip], bool]) -> None:
+            if listing != self._sample_listing:
+                return  # one that was begun later knows more, and threads end in any order
             clips, reading = found
             self.samples.show_clips(clips, reading=reading, epoch=self._sample_epoch)
-            if not reading:
+            if not reading or any(clip.epoch == self._sample_epoch for clip in clips):
                 self._sample_epoch = -1
 
         self.workbench.in_thread(lambda: newest_first(curves), listed)

@@ -75,7 +75,7 @@ def newest_first(curves: RunFollower | None) -> tuple[list[Clip], bool]:
 
     # Of an epoch, the sentences stay in their order.
     clips = sorted(clips_of(curves), key=lambda clip: -clip.batch)
-    return clips, any(file.lag_bytes for file in curves.files())
+    return clips, not curves.complete
 
 
 def moment_of(clip: Clip) -> str:
