@@ -44,6 +44,7 @@ VIEWERS = {
     "for module in pkgutil.iter_modules(cli.__path__): importlib.import_module('workbench.cli.' + module.name)",
     "the host with all first-party plugins": LOAD_EVERYTHING,
     "the terminal workbench": "import workbench.tui.app, workbench.tui.live\n" + LOAD_EVERYTHING,
+    "runs of Piper's own": "import workbench.jobs.piper_config, workbench.jobs.curves, workbench.tail.piper",
     "runs and their supervisor": "import workbench.jobs.runs, workbench.jobs.start, workbench.jobs.supervisor",
     "the client of the workers": "import workbench.workers",
     "the tail of event files": "import workbench.tail.follower, workbench.tail.downsample, workbench.tail.axes",
