@@ -1,7 +1,7 @@
 # make run    environment, build, then the workbench on the bundled demo voice (without a terminal: the same path headless)
 # make test   environment, build, checks and all tests
 # make env    the environment alone
-# make peer   the environment in which piper-tts and sherpa-onnx speak our voices (tests skip what it would check without it)
+# make peer   the environment in which Piper trains and speaks, and sherpa-onnx speaks (tests skip what it would check without it)
 # make bench  the benchmarks; each prints a table
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
@@ -30,6 +30,7 @@ check: $(VENV)/.ready-dev
 peer: .venv-peer/.ready
 
 bench: $(VENV)/.ready-dev
+	@$(PIP) install -c constraints.txt --group bench || echo "Some others to measure against could not be installed"
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
 $(VENV)/.ready: pyproject.toml constraints.txt $(NATIVE) deploy/make_env.sh
@@ -42,8 +43,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	@touch $@
 
 .venv-peer/.ready: tests/peer/requirements.txt
-	@echo "Making .venv-peer: piper-tts and sherpa-onnx, to check exported voices with"
+	@echo "Making .venv-peer: Piper and sherpa-onnx, to check checkpoints and voices with"
 	@$(PYTHON) -m venv .venv-peer
+	@bash deploy/install_torch.sh .venv-peer $$(sed -n 's/^torch==//p' constraints.txt)
 	@.venv-peer/bin/python -m pip --disable-pip-version-check -q install -r tests/peer/requirements.txt
 	@touch $@
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from core_vits.config import ConfigError, ModelConfig, model_config_from_piper
+from core_vits.config import PRESETS, ConfigError, ModelConfig, model_config_from_piper
 from core_vits.errors import CheckpointFileError
 
 _RESBLOCK_DILATIONS: Mapping[str, tuple[tuple[int, ...], ...]] = {
@@ -26,6 +26,28 @@ _RESBLOCK_DILATIONS: Mapping[str, tuple[tuple[int, ...], ...]] = {
 """Dilations of the presets: `high` uses block 1, the others block 2 (Kong et al. 2020, HiFi-GAN V1 and V3)."""
 _FULL_PERIOD_WIDTH = 32
 """Output channels of the first convolution of each period discriminator at full width."""
+QUALITY_FIELDS = (
+    "inter_channels", "hidden_channels", "filter_channels", "n_heads", "n_layers", "kernel_size", "resblock",
+    "resblock_kernel_sizes", "resblock_dilation_sizes", "upsample_rates", "upsample_initial_channel",
+    "upsample_kernel_sizes", "posterior_layers", "flow_layers", "use_sdp", "use_spectral_norm",
+    "discriminator_width_divisor",
+)  # fmt: skip
+"""What makes a quality; speakers, symbols, the sample rate and what is only a matter of training do not."""
+
+
+def quality_of(config: ModelConfig) -> str:
+    """The preset that an architecture is, or "" when it is none.
+
+    `low` and `medium` differ in their sample rate alone; any other rate than that of `low` counts as `medium`.
+    """
+    fitting = [name for name, preset in PRESETS.items() if not different_fields(config, preset)]
+    exact = [name for name in fitting if PRESETS[name].audio.sample_rate == config.audio.sample_rate]
+    return (exact or fitting[::-1] or [""])[0]
+
+
+def different_fields(one: ModelConfig, other: ModelConfig) -> tuple[str, ...]:
+    """In which of `QUALITY_FIELDS` two architectures differ."""
+    return tuple(name for name in QUALITY_FIELDS if getattr(one, name) != getattr(other, name))
 
 
 def architecture_from_state_dict(
@@ -42,16 +64,23 @@ def architecture_from_state_dict(
         CheckpointFileError: these are not the tensors of a Piper model; names the tensor that is missing or odd.
     """
     try:
-        known = model_config_from_piper(hyper_parameters or {})
-    except ConfigError:
+        known = model_config_from_piper({k: v for k, v in (hyper_parameters or {}).items() if _is_plain(v)})
+    except (ConfigError, RecursionError):
         known = ModelConfig()  # hyperparameters that contradict one another: the shapes decide
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     try:
         return _from_shapes(shapes, known)
     except KeyError as error:
         raise CheckpointFileError(f"not a Piper model: the tensor {error.args[0]!r} is missing") from None
-    except (ConfigError, IndexError, ValueError) as error:
+    except (ConfigError, IndexError, ValueError, ZeroDivisionError) as error:
         raise CheckpointFileError(f"not a Piper model: {' '.join(str(error).split())}") from None
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it can be a hyperparameter: a tensor, say, would be compared with numbers later and fail there."""
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, str | bool | int | float)
 
 
 def _from_shapes(shapes: Mapping[str, tuple[int, ...]], known: ModelConfig) -> ModelConfig:
@@ -130,9 +159,12 @@ def _count(shapes: Mapping[str, tuple[int, ...]], prefix: str) -> int:
 
     Raises:
         KeyError: it has none.
+        ValueError: there are gaps: a name with a large number must not make a large model.
     """
     number = re.compile(re.escape(prefix) + r"\.(\d+)\.")
-    indices = [int(match.group(1)) for key in shapes if (match := number.match(key))]
+    indices = {int(match.group(1)) for key in shapes if (match := number.match(key))}
     if not indices:
         raise KeyError(f"{prefix}.0")
-    return max(indices) + 1
+    if max(indices) >= len(indices):
+        raise ValueError(f"{prefix} has {len(indices)} parts, and one of them the number {max(indices)}")
+    return len(indices)

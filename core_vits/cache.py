@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,10 +52,15 @@ class CacheSettings:
     """See `id_map_md5`."""
     normalizers: tuple[str, ...] = ()
     """Name and version of each, in order."""
+    vowel_clusters: tuple[tuple[str, ...], ...] = ()
+    """Phonemes that count as one."""
 
     def fingerprint(self) -> str:
         """Name of the folder of clips that were made with these settings."""
-        return _digest({"format": _FORMAT, **asdict(self)})
+        settings = asdict(self)
+        if not self.vowel_clusters:  # clips from before there were clusters keep their folder
+            del settings["vowel_clusters"]
+        return _digest({"format": _FORMAT, **settings})
 
 
 def id_map_md5(id_map: Mapping[str, Any]) -> str:
@@ -68,15 +73,25 @@ def _digest(value: object) -> str:
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def clip_key(settings: CacheSettings, recording: Path, text: str, speaker: str | None) -> str:
-    """Key of a clip; reads the whole recording (about 1 GB a second).
+def clip_key(
+    settings: CacheSettings, recording: Path, text: str, speaker: str | None, phoneme_ids: Sequence[int] = ()
+) -> str:
+    """Key of a clip; reads the whole recording (about 1 GB a second), for neither its size nor its date tell enough.
+
+    Args:
+        settings: what it is made with.
+        recording: its file.
+        text: as the table has it.
+        speaker: None in a table without speakers.
+        phoneme_ids: those that a table of phoneme ids gives.
 
     Raises:
         OSError: the recording can't be read.
     """
     with recording.open("rb") as file:
         audio = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return _digest([settings.fingerprint(), audio, text, speaker])
+    given = [list(phoneme_ids)] if phoneme_ids else []
+    return _digest([settings.fingerprint(), audio, text, speaker, *given])
 
 
 def cache_folder(base: Path, settings: CacheSettings) -> Path:

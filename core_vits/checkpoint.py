@@ -3,8 +3,8 @@
 Saving writes a temporary file beside the target, streams into it, waits for the disk, reads it back, and only then
 takes the place of the old file. A save that is killed, or for which the disk has no room, leaves the old file alone.
 
-Loading always asks torch for `weights_only=True`. When torch refuses an object there is no second, less safe attempt:
-"try safe, then unsafe" runs the code of whoever made the file.
+Loading goes through `core_vits.restricted`, which makes tensors and plain values and can't do anything else. When it
+refuses a file there is no second, less safe attempt: "try safe, then unsafe" runs the code of whoever made the file.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import contextlib
 import os
 import re
 import secrets
-import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,12 +22,14 @@ import torch
 from torch import Tensor
 
 from core_vits.architecture import architecture_from_state_dict
-from core_vits.errors import CheckpointFileError
+from core_vits.errors import CheckpointFileError, in_one_line
+from core_vits.restricted import Found, map_file, read_file, why_refused
 
 __all__ = [
     "EXTRAS_KEY",
     "CheckpointFileError",
     "architecture_from_state_dict",
+    "inspect_checkpoint",
     "load_checkpoint",
     "payload_bytes",
     "save_atomic",
@@ -42,17 +43,10 @@ EXTRAS_KEY = "voice_workbench"
 SPACE_FACTOR = 1.2
 """Free bytes that a save wants, as a multiple of what it will write."""
 
+_CHUNK = 1 << 22
+"""Bytes read at a time."""
+
 _TEMPORARY = re.compile(r"\.ckpt-(\d+)-[0-9a-f]+\.tmp")
-_REFUSED_GLOBAL = re.compile(r"GLOBAL ([\w.<>]+)")
-
-# Checkpoints of the first Piper hold the path of their data set. They become plain text here: nothing of pathlib is
-# built, so the file also opens on a system that has no PosixPath.
-_PATH_CLASSES = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath", "Path", "PurePath")
-_PATH_MODULES = ("pathlib", "pathlib._local")
-
-
-def _path_as_text(*parts: str) -> str:
-    return "/".join(str(part) for part in parts)
 
 
 def tensors_of(payload: object) -> Iterator[Tensor]:
@@ -219,105 +213,68 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path,
+    *,
+    keys: Collection[str] | None = None,
+    mapped: bool = False,
+    verified: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
     """Read a checkpoint to the CPU without running anything that it may contain.
 
     Args:
         path: a file that this program or Piper (also the first one) saved.
+        keys: top-level keys to read; None: all. Without the optimizers' states two thirds of a file need not be read.
+        mapped: leave the tensors in the file, from which they are read when they are used: for who wants to look at
+            it only, and does so before the file can be replaced.
+        verified: with `mapped`: the caller has compared this very file with its checksums before.
+        progress: with `mapped`: called with bytes compared and bytes in all.
 
     Returns:
         The top-level dictionary; `state_dict` is checked to be names and tensors. Paths in it are text.
 
-    Every record is compared with its checksum first (about 1 s a GB): torch does not, and one damaged byte would go
-    unnoticed into a voice or a resumed run.
+    Every record that is read is compared with its checksum: torch does not, and one damaged byte would go unnoticed
+    into a voice or a resumed run.
 
     Raises:
         CheckpointFileError: there is no such file, it is not a checkpoint, it is cut off or damaged, or it wants to
             import something; one line that says which.
     """
-    _check_looks_like_archive(path)
-    _check_sums(path)
-    allowed: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-        (_path_as_text, f"{module}.{name}") for module in _PATH_MODULES for name in _PATH_CLASSES
-    ]
-    try:
-        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
-            # A foreign file may make torch warn (another pickle protocol); it is read or refused all the same.
-            warnings.simplefilter("ignore")
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle raises anything: KeyError, EOFError, RuntimeError, …
-        raise CheckpointFileError(f"{path}: {_why_unreadable(error)}") from error
+    if mapped:
+        return _checked(path, map_file(path, keys=keys, verified=verified, progress=progress))
+    return _checked(path, read_file(path, keys=keys))
+
+
+def inspect_checkpoint(path: Path) -> dict[str, Any]:
+    """As `load_checkpoint`, but tensors have no content (device `meta`): a glance of some 0.2 s at any size.
+
+    Raises:
+        CheckpointFileError: as `load_checkpoint`, but for damage in the tensors.
+    """
+    return _checked(path, read_file(path, tensors=False))
+
+
+def _checked(path: Path, found: Found) -> dict[str, Any]:
+    if found.foreign:
+        raise CheckpointFileError(f"{path}: {why_refused(found.foreign)}")
+    why_not = why_no_checkpoint(found.value)
+    if why_not:
+        raise CheckpointFileError(f"{path}: {why_not}")
+    payload: dict[str, Any] = found.value
+    return payload
+
+
+def why_no_checkpoint(payload: object) -> str:
+    """Whether what a torch file holds is a checkpoint: empty, or the line without the file's name."""
     if not isinstance(payload, dict) or not isinstance(payload.get("state_dict"), dict):
-        raise CheckpointFileError(
-            f"{path}: this is a torch file, but not a checkpoint (it has no 'state_dict'). "
+        keys = ", ".join(map(str, list(payload)[:5])) if isinstance(payload, dict) else ""
+        held = f" but {in_one_line(keys, 120)}" if keys else ""
+        return (
+            f"this is a torch file, but not a checkpoint (it has no 'state_dict'{held}). "
             "Choose a .ckpt file of a training run"
         )
     state = payload["state_dict"]
     if not state or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
-        raise CheckpointFileError(f"{path}: its 'state_dict' does not hold names and tensors")
-    return payload
-
-
-def _check_looks_like_archive(path: Path) -> None:
-    """Tell a wrong or cut-off file from a checkpoint before torch does so in many words.
-
-    Raises:
-        CheckpointFileError: it is not a readable archive.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            if not start:
-                raise CheckpointFileError(f"{path}: the file is empty. Choose another checkpoint")
-            if start != b"PK\x03\x04":
-                raise CheckpointFileError(f"{path}: {_why_no_archive(path, start)}")
-            if not zipfile.is_zipfile(file):
-                raise CheckpointFileError(f"{path}: the file is cut off (a copy that did not finish?). Copy it again")
-    except zipfile.BadZipFile as error:
-        raise CheckpointFileError(f"{path}: the file is damaged ({error}). Use another checkpoint") from None
-    except OSError as error:
-        raise CheckpointFileError(f"{path}: can't be read ({_reason(error)})") from None
-
-
-def _check_sums(path: Path) -> None:
-    """
-    Raises:
-        CheckpointFileError: a record of the archive is not what was saved.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except OSError as error:
-        raise CheckpointFileError(f"{path}: can't be read ({_reason(error)})") from None
-    except Exception as error:  # a damaged archive raises anything: BadZipFile, zlib.error, RuntimeError, …
-        raise CheckpointFileError(f"{path}: {_why_unreadable(error)}") from error
-    if damaged is not None:
-        raise CheckpointFileError(
-            f"{path}: the file is damaged (the checksum of {damaged[:100]!r} is wrong). Use another checkpoint"
-        )
-
-
-def _why_no_archive(path: Path, start: bytes) -> str:
-    """What a file is that does not begin as an archive: a bare pickle may be an attack, and is named as one."""
-    if start.startswith(b"\x80"):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # noqa: BLE001  # a pickle raises anything
-            if _REFUSED_GLOBAL.search(str(error)):
-                return _why_unreadable(error)
-    return "this is not a checkpoint. Choose a .ckpt file of a training run"
-
-
-def _why_unreadable(error: Exception) -> str:
-    text = str(error)
-    refused = _REFUSED_GLOBAL.search(text)
-    if refused:
-        return (
-            f"refused: the file wants to import {refused.group(1)}, which a checkpoint has no need of. "
-            "Nothing of it was run. Use a file from a source you trust"
-        )
-    if "Weights only load failed" in text:
-        return "refused: the file holds more than tensors and plain values. Nothing of it was run"
-    return f"the file is damaged ({type(error).__name__}). Use another checkpoint"
+        return "its 'state_dict' does not hold names and tensors"
+    return ""

@@ -313,7 +313,7 @@ def model_config_from_piper(hyperparameters: Mapping[str, object]) -> ModelConfi
         # The values come from a file: whatever has the wrong type fails in the checks of the dataclasses.
         audio = AudioConfig(**cast("dict[str, float]", audio_values))  # type: ignore[arg-type]
         return ModelConfig(audio=audio, **values)  # type: ignore[arg-type]
-    except TypeError as error:
+    except (TypeError, RuntimeError, OverflowError) as error:  # a tensor or an endless number where a number is due
         raise ConfigError(
             f"the checkpoint's hyperparameters hold a value of the wrong type ({error}). "
             "Give the architecture by preset instead."

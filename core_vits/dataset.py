@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Sampler
 from core_vits.audio import from_int16
 from core_vits.cache import CacheReader
 from core_vits.config import AudioConfig
-from core_vits.manifest import split_sizes
+from core_vits.manifest import batches_per_epoch, split_sizes
 from core_vits.spectrogram import linear_spectrogram
 
 
@@ -227,8 +227,7 @@ class EpochSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Batches of a whole epoch."""
-        a_rank = -(-self._clips // self._world)
-        return -(-a_rank // self._batch_size)
+        return batches_per_epoch(self._clips, self._batch_size, self._world)
 
     def __iter__(self) -> Iterator[list[int]]:
         yield from self.batches(self._epoch)[self._start_batch :]

@@ -48,34 +48,6 @@ class DiscriminatorOutput:
     """Per sub-discriminator the output of every layer, the last one included."""
 
 
-def judge_pair(
-    discriminator: nn.Module, real_B1S: Tensor, fake_B1S: Tensor
-) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-    """Judge recorded and generated audio, in one pass if the discriminator learns from it.
-
-    One pass has half the kernel launches of two. Logits and features are those of two passes; gradients of the weights
-    differ by rounding, because the sum over recorded and generated audio is taken in another order.
-
-    With frozen weights, which is how the generator learns, nothing needs a gradient through the recording: it is
-    judged without a graph, which spares half of the backward pass.
-    """
-    frozen = not any(parameter.requires_grad for parameter in discriminator.parameters())
-    if frozen and torch.is_grad_enabled() and not real_B1S.requires_grad:
-        with torch.no_grad():
-            real: DiscriminatorOutput = discriminator(real_B1S)
-        fake: DiscriminatorOutput = discriminator(fake_B1S)
-        return real, fake
-    both: DiscriminatorOutput = discriminator(torch.cat((real_B1S, fake_B1S)))
-    count = real_B1S.shape[0]
-    return DiscriminatorOutput(
-        logits=[logit[:count] for logit in both.logits],
-        features=[[feature[:count] for feature in layers] for layers in both.features],
-    ), DiscriminatorOutput(
-        logits=[logit[count:] for logit in both.logits],
-        features=[[feature[count:] for feature in layers] for layers in both.features],
-    )
-
-
 def _run(x: Tensor, convs: nn.ModuleList, conv_post: nn.Module) -> tuple[Tensor, list[Tensor]]:
     """All layers of a sub-discriminator: flattened logits and the output of every layer."""
     features = []

@@ -74,16 +74,22 @@ def load_generator(path: Path, *, fold: bool = True) -> Synthesizer:
     Raises:
         CheckpointFileError: it can't be read, or its tensors are not those of a Piper generator.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, keys=("state_dict", "hyper_parameters"))
     state = checkpoint["state_dict"]
     try:
         config = architecture_from_state_dict(state, checkpoint.get("hyper_parameters"))
     except CheckpointFileError as error:
         raise CheckpointFileError(f"{path}: {error}") from None
-    generator = Synthesizer(config)
-    weights = {key.removeprefix(_PREFIX): value for key, value in state.items() if key.startswith(_PREFIX)}
+    weights = {
+        key.removeprefix(_PREFIX): value.to(torch.float32).contiguous()
+        for key, value in state.items()
+        if key.startswith(_PREFIX)
+    }
     try:
-        generator.load_state_dict(weights)
+        # Without memory until the shapes are known to fit: some shapes of a file must not make a huge model.
+        with torch.device("meta"):
+            generator = Synthesizer(config)
+        generator.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         said = " ".join(str(error).partition(":")[2].split())
         raise CheckpointFileError(f"{path}: its generator has other tensors than Piper's ({said[:200]})") from None

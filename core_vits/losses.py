@@ -33,10 +33,32 @@ class TargetSegments:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GeneratorLosses:
-    """The generator's terms, unweighted 0-dim tensors, and their weighted sum `total`."""
+class Shares:
+    """What the means over one part of a batch are multiplied by, so that the mean over all parts is that of the batch.
 
-    total: Tensor
+    1 where there is one part, or all are of the same size.
+    """
+
+    utterances: float = 1.0
+    """For means over utterances: segments all have one length."""
+    frames: float = 1.0
+    """For means over frames: KL."""
+    phonemes: float = 1.0
+    """For means over phonemes: duration."""
+
+
+ALONE = Shares()
+"""The part is the batch."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorLosses:
+    """The generator's terms, unweighted 0-dim tensors, and their weighted sums."""
+
+    own: Tensor
+    """Weighted sum of what no discriminator has a say in: mel, KL and duration."""
+    judged: Tensor
+    """Sum of what the discriminators say: `generator` and `feature`, of all of them."""
     mel: Tensor
     kl: Tensor
     duration: Tensor
@@ -44,6 +66,11 @@ class GeneratorLosses:
     generator: Tensor
     resolution_feature: Tensor | None = None
     resolution_generator: Tensor | None = None
+
+    @property
+    def total(self) -> Tensor:
+        """The loss of the generator."""
+        return self.judged + self.own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +145,7 @@ def generator_losses(
     waveform: Pair,
     weights: LossWeights,
     resolution: Pair | None = None,
+    shares: Shares = ALONE,
 ) -> GeneratorLosses:
     """All terms of the generator.
 
@@ -128,19 +156,23 @@ def generator_losses(
         waveform: judgements of the waveform discriminator on the recorded and the generated segment.
         weights: of mel and KL.
         resolution: judgements of the multi-resolution discriminator, if the model has one.
+        shares: of this part of a batch in the whole batch; the terms are multiplied by them.
     """
-    mel = mel_loss(target_mel_BML, fake_mel_BML)
-    kl = kl_loss(output)
-    duration = duration_loss(output)
-    feature = feature_loss(waveform[0].features, waveform[1].features)
-    generator = generator_loss(waveform[1].logits)
-    total = generator + feature + weights.mel * mel + duration + weights.kl * kl
-    if resolution is None:
-        return GeneratorLosses(total=total, mel=mel, kl=kl, duration=duration, feature=feature, generator=generator)
-    resolution_feature = feature_loss(resolution[0].features, resolution[1].features)
-    resolution_generator = generator_loss(resolution[1].logits)
+    mel = mel_loss(target_mel_BML, fake_mel_BML) * shares.utterances
+    kl = kl_loss(output) * shares.frames
+    duration = duration_loss(output) * shares.phonemes
+    own = weights.mel * mel + duration + weights.kl * kl
+    feature = feature_loss(waveform[0].features, waveform[1].features) * shares.utterances
+    generator = generator_loss(waveform[1].logits) * shares.utterances
+    judged = generator + feature
+    resolution_feature = resolution_generator = None
+    if resolution is not None:
+        resolution_feature = feature_loss(resolution[0].features, resolution[1].features) * shares.utterances
+        resolution_generator = generator_loss(resolution[1].logits) * shares.utterances
+        judged = judged + resolution_generator + resolution_feature
     return GeneratorLosses(
-        total=total + resolution_generator + resolution_feature,
+        own=own,
+        judged=judged,
         mel=mel,
         kl=kl,
         duration=duration,
@@ -151,16 +183,17 @@ def generator_losses(
     )
 
 
-def discriminator_losses(*, waveform: Pair, resolution: Pair | None = None) -> DiscriminatorLosses:
-    """All terms of the discriminators.
+def discriminator_losses(
+    *, waveform: Pair, resolution: Pair | None = None, shares: Shares = ALONE
+) -> DiscriminatorLosses:
+    """All terms of the discriminators, multiplied by the `shares` of this part of a batch in the whole batch.
 
-    Only gradients of discriminator parameters are meant to be taken: hand in judgements of detached audio, or take
-    the gradient with respect to those parameters alone.
+    Only gradients of discriminator parameters are meant to be taken.
     """
-    discriminator = discriminator_loss(waveform[0].logits, waveform[1].logits)
+    discriminator = discriminator_loss(waveform[0].logits, waveform[1].logits) * shares.utterances
     if resolution is None:
         return DiscriminatorLosses(total=discriminator, discriminator=discriminator)
-    extra = discriminator_loss(resolution[0].logits, resolution[1].logits)
+    extra = discriminator_loss(resolution[0].logits, resolution[1].logits) * shares.utterances
     return DiscriminatorLosses(total=discriminator + extra, discriminator=discriminator, resolution=extra)
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import codecs
 import csv
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+
+from core_vits.phonemes import NUM_SYMBOLS
 
 
 class ManifestError(ValueError):
@@ -29,8 +32,10 @@ class Row:
     file: str
     """First column, as written."""
     text: str
-    """Last column, as written."""
+    """Last column, as written; of a table of phoneme ids the last but one, which may be missing and is empty then."""
     speaker: str | None = None
+    phoneme_ids: tuple[int, ...] = ()
+    """Last column of a table of phoneme ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Problem:
 
     line: int
     kind: str
-    """`blank`, `bom`, `columns`, `control`, `encoding`, `extra-columns`, `file`, `long`, `quote` or `swallowed`."""
+    """One of `_KINDS`: `blank`, `bom`, `columns`, `control`, `encoding`, `extra-columns`, `file`, `ids`, and so on."""
     message: str
     skipped: bool
     """Whether the line gave no row."""
@@ -77,6 +82,10 @@ _KINDS: Mapping[str, tuple[str, bool]] = MappingProxyType(
             False,
         ),
         "file": ("names no recording, wanted is {wanted}; it was skipped. Complete the row.", True),
+        "ids": (
+            "{what}, wanted are numbers from 0 to {highest} between spaces; it was skipped. {advice}",
+            True,
+        ),
         "long": ("has {bytes} bytes, which is no row of a table; it was skipped. Check that this is the file.", True),
         "quote": (
             "a column begins with a double quote that is not closed; Piper would join the following rows to it. "
@@ -98,7 +107,13 @@ def _problem(line: int, kind: str, **facts: object) -> Problem:
 
 
 def read_metadata(
-    path: Path, *, delimiter: str = "|", quoting: bool = False, multi_speaker: bool = False, name: str = ""
+    path: Path,
+    *,
+    delimiter: str = "|",
+    quoting: bool = False,
+    multi_speaker: bool = False,
+    phoneme_ids: bool = False,
+    name: str = "",
 ) -> Manifest:
     """Read `file|text` or `file|speaker|…|text` rows; the last column is the text, as Piper takes it.
 
@@ -107,6 +122,7 @@ def read_metadata(
         delimiter: one character.
         quoting: whether `"` groups text as in CSV; else it is a character like any other.
         multi_speaker: whether the second column names the speaker.
+        phoneme_ids: whether the last column holds phoneme ids, and the one before it the text.
         name: what errors call the table; its path if not given.
 
     Raises:
@@ -123,11 +139,20 @@ def read_metadata(
     for line, columns in records:
         kind = _lacks(columns, multi_speaker)
         if kind:
-            wanted = delimiter.join(["file", "speaker", "text"] if multi_speaker else ["file", "text"])
-            problems.append(_problem(line, kind, count=len(columns), wanted=wanted))
-        else:
-            rows.append((Row(line, columns[0], columns[-1], columns[1] if multi_speaker else None), len(columns)))
-    problems += _extra_columns(rows)
+            names = ["file", *(["speaker"] if multi_speaker else []), "text", *(["ids"] if phoneme_ids else [])]
+            problems.append(_problem(line, kind, count=len(columns), wanted=delimiter.join(names)))
+            continue
+        row = Row(line, columns[0], columns[-1], columns[1] if multi_speaker else None)
+        if phoneme_ids:
+            if wrong := _wrong_ids(row.text):
+                problems.append(_problem(line, "ids", highest=NUM_SYMBOLS - 1, **wrong))
+                continue
+            # Without a text column, the one before the ids is the file or the speaker, which Piper shows as the text.
+            text = columns[-2] if len(columns) > (3 if multi_speaker else 2) else ""
+            row = replace(row, text=text, phoneme_ids=tuple(map(int, row.text.split())))
+        rows.append((row, len(columns)))
+    # A text that is cut short spoils nothing where ids are trained.
+    problems += () if phoneme_ids else _extra_columns(rows)
     problems.sort(key=lambda problem: problem.line)
     return Manifest(tuple(row for row, _ in rows), tuple(problems), path)
 
@@ -200,6 +225,23 @@ def _lacks(columns: Sequence[str], multi_speaker: bool) -> str:
     return "" if columns[0].strip() else "file"
 
 
+def _wrong_ids(column: str) -> dict[str, str]:
+    """Facts for the problem of a column that does not hold phoneme ids; empty when it does."""
+    numbers = column.split()
+    advice = "Complete the row."
+    if not numbers:
+        return {"what": "has no phoneme ids", "advice": advice}
+    for number in numbers:
+        if not (number.isascii() and number.isdecimal()):
+            advice = 'Correct it, or set [dataset] type = "text" if the last column holds texts.'
+            return {"what": f"'{number[:40]}' is no phoneme id", "advice": advice}
+        # By length first: Python refuses to read thousands of digits.
+        if len(number) > 9 or int(number) >= NUM_SYMBOLS:
+            advice = f"A voice has {NUM_SYMBOLS} symbols; use a map with smaller ids."
+            return {"what": f"the phoneme id {number[:40]} is too high", "advice": advice}
+    return {}
+
+
 def _extra_columns(rows: Sequence[tuple[Row, int]]) -> Iterator[Problem]:
     """Rows that have more columns than most: there, a delimiter inside the text has cut it short.
 
@@ -213,10 +255,28 @@ def _extra_columns(rows: Sequence[tuple[Row, int]]) -> Iterator[Problem]:
             yield _problem(row.line, "extra-columns", count=count, usual=usual, text=text)
 
 
-def speaker_ids(rows: Iterable[Row]) -> dict[str, int]:
-    """Number the speakers by first appearance, as Piper does."""
-    names = dict.fromkeys(row.speaker for row in rows if row.speaker is not None)
-    return {name: number for number, name in enumerate(names)}
+def speaker_ids(
+    rows: Iterable[Row], *, by_clips: bool = False, known: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, int]:
+    """Number the speakers of a table.
+
+    Args:
+        rows: by appearance, all rows of the table, for Piper counts a speaker whose recordings are missing as well; by
+            number of clips, the rows that have a recording.
+        by_clips: by falling number of clips, as Piper's first version did, the first to appear first where two have
+            as many; else by first appearance.
+        known: ids that a checkpoint was trained with. They stay as they are, also of speakers that the table lacks, and
+            new speakers get the lowest numbers that are free.
+
+    Returns:
+        Id of each speaker, in the order of the ids.
+    """
+    clips = Counter(row.speaker for row in rows if row.speaker is not None)
+    names = [name for name, _ in clips.most_common()] if by_clips else list(clips)
+    taken = set(known.values())
+    free = (number for number in itertools.count() if number not in taken)
+    ids = {**known, **{name: next(free) for name in names if name not in known}}
+    return dict(sorted(ids.items(), key=lambda item: item[1]))
 
 
 def split_sizes(clips: int, validation_split: float, test_clips: int) -> tuple[int, int, int]:
@@ -224,6 +284,12 @@ def split_sizes(clips: int, validation_split: float, test_clips: int) -> tuple[i
     validation = int(clips * validation_split)
     test = min(test_clips, max(0, clips - validation - 1))
     return clips - validation - test, validation, test
+
+
+def batches_per_epoch(clips: int, batch_size: int, processes: int = 1) -> int:
+    """Batches of an epoch: every process gets the same number of clips, and nothing is dropped."""
+    clips_of_each = -(-clips // processes)
+    return -(-clips_of_each // batch_size)
 
 
 def find_recording(audio_folder: Path, file: str) -> Path | None:

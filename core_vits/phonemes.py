@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -73,6 +73,27 @@ def espeak_data_fingerprint(folder: Path) -> str:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+# Symbols that phonetic writing has and hardly any spelling: not ə ɛ ɔ ŋ and the like, which are letters somewhere.
+_PHONETIC_ONLY = frozenset("ɐɑɒɕɖɘɚɜɞɟɠɢɤɥɦɧɨɪɫɬɭɮɯɰɱɲɳɴɵɶɸɹɺɻɽɾʀʁʂʃʄʈʉʊʌʍʎʏʐʑʒʕʘʙʛʜʝʟʡʢʲˈˌːˑ˞ᵻⱱʰˤʷ")
+_PHONETIC_SHARE = 0.05
+
+
+def looks_phonetic(texts: Iterable[str]) -> bool:
+    """Whether texts are phonemes in IPA rather than words."""
+    characters = Counter(character for text in texts for character in text if not character.isspace())
+    phonetic = sum(count for character, count in characters.items() if character in _PHONETIC_ONLY)
+    return phonetic > _PHONETIC_SHARE * characters.total()
+
+
+# A sentence of ids has at least a begin, a sound, an end and the pads between.
+_IDS = re.compile(r"\d+(\s+\d+){3,}")
+
+
+def looks_like_ids(texts: Sequence[str]) -> bool:
+    """Whether most texts are phoneme ids, numbers between spaces, rather than words."""
+    return sum(bool(_IDS.fullmatch(text.strip())) for text in texts) * 2 > len(texts)
 
 
 def phonemes_to_ids(

@@ -19,18 +19,7 @@ pip() { "$VENV/bin/python" -m pip --disable-pip-version-check -q "$@"; }
 
 [ -x "$VENV/bin/python" ] || { echo "Making $VENV with $("$PYTHON" --version)"; "$PYTHON" -m venv "$VENV"; }
 
-torch=$(sed -n 's/^torch==//p' constraints.txt)
-if ! "$VENV/bin/python" -c "import importlib.metadata as m, sys; sys.exit(m.version('torch').split('+')[0] != '$torch')" 2>/dev/null; then
-  if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then
-    echo "Installing torch $torch for the NVIDIA GPU (some gigabytes)"
-    pip install "torch==$torch" -c constraints.txt
-  else
-    echo "Installing torch $torch for the CPU (no NVIDIA GPU was found)"
-    pip install "torch==$torch+cpu" -c constraints.txt 2>/dev/null ||
-      pip install "torch==$torch+cpu" -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu 2>/dev/null ||
-      { echo "There is no CPU build of torch for this Python and machine; taking the standard one"; pip install "torch==$torch" -c constraints.txt; }
-  fi
-fi
+bash "$(dirname "$0")/install_torch.sh" "$VENV" "$(sed -n 's/^torch==//p' constraints.txt)"
 pip install -U pip  # 25.1 knows dependency groups
 echo "Installing the other packages and building the native extension"
 pip install -c constraints.txt scikit-build-core nanobind cmake ninja

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from core_vits.checkpoint import EXTRAS_KEY, load_checkpoint
 from core_vits.config import ModelConfig
 from core_vits.dataset import Batch
 from core_vits.spectrogram import linear_spectrogram
 from core_vits.train.callbacks import Callback, Progress, SavedCheckpoint, StepRecord, ValidationRecord
 from core_vits.train.data import Sentence
+from core_vits.train.loop import Trainer
 from core_vits.train.settings import TrainSettings
 
 CONFIG = ModelConfig(
@@ -32,6 +35,15 @@ def settings(**changes: object) -> TrainSettings:
     """Two epochs of four batches, a point of the curve at each step."""
     values: dict[str, object] = {"epochs": 2, "batch_size": 2, "log_every_steps": 1, "accelerator": "cpu", "seed": 7}
     return TrainSettings(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def small_payload(folder: Path, config: ModelConfig = CONFIG) -> dict[str, Any]:
+    """A checkpoint of three epochs of two batches as Piper writes it: our layout is its own but for one key."""
+    data = MadeUpData(batches=2, validation=0)
+    Trainer(settings(epochs=3), config, data, folder).fit()
+    payload = load_checkpoint(folder / "epoch=2-step=12.ckpt")
+    del payload[EXTRAS_KEY]
+    return payload
 
 
 class MadeUpData:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core_vits.config import LossWeights, ModelConfig
-from core_vits.discriminators import MultiResolutionDiscriminator, WaveformDiscriminator, judge_pair
+from core_vits.discriminators import MultiResolutionDiscriminator, WaveformDiscriminator
 from core_vits.losses import (
     DiscriminatorLosses,
     GeneratorLosses,
@@ -85,17 +85,18 @@ class Model:
         target = target_segments(output, batch.audio_B1S, batch.spectrogram_BNF, self.config)
         fake_mel = mel_spectrogram(output.audio_B1S.squeeze(1), self.config.audio)
         real, fake = target.audio_B1S, output.audio_B1S
-        resolution = judge_pair(self.resolution, real, fake) if self.resolution else None
+        judge = self.resolution
         generator = generator_losses(
             output,
             target.mel_BML,
             fake_mel,
-            waveform=judge_pair(self.waveform, real, fake),
+            waveform=(self.waveform(real), self.waveform(fake)),
             weights=LossWeights(),
-            resolution=resolution,
+            resolution=(judge(real), judge(fake)) if judge else None,
         )
-        resolution = judge_pair(self.resolution, real, fake.detach()) if self.resolution else None
+        heard = fake.detach()
         discriminator = discriminator_losses(
-            waveform=judge_pair(self.waveform, real, fake.detach()), resolution=resolution
+            waveform=(self.waveform(real), self.waveform(heard)),
+            resolution=(judge(real), judge(heard)) if judge else None,
         )
         return generator, discriminator

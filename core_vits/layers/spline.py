@@ -14,8 +14,6 @@ from torch.nn import functional
 
 MIN_BIN_SIZE = 1e-3
 MIN_SLOPE = 1e-3
-# The last knot is moved out by this much, so that an input on the border finds its bin.
-BORDER_MARGIN = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,40 +55,33 @@ def rational_quadratic_spline(
     return torch.where(inside, y, x), torch.where(inside, log_slope, torch.zeros_like(log_slope))
 
 
-def _knots(logits_K: Tensor, bound: float) -> tuple[Tensor, Tensor]:
-    """Knot positions [..., K + 1] from -bound to bound, and the sizes [..., K] between them."""
-    bins = logits_K.shape[-1]
-    share_K = MIN_BIN_SIZE + (1.0 - MIN_BIN_SIZE * bins) * logits_K.softmax(-1)
-    inner = 2.0 * bound * share_K.cumsum(-1)[..., :-1] - bound
+def _knots(logits_2K: Tensor, bound: float) -> tuple[Tensor, Tensor]:
+    """Knot positions [..., 2, K] (without the last, which is `bound`) from -bound on, and the sizes [..., 2, K]."""
+    bins = logits_2K.shape[-1]
+    share_2K = MIN_BIN_SIZE + (1.0 - MIN_BIN_SIZE * bins) * logits_2K.softmax(-1)
+    inner = 2.0 * bound * share_2K.cumsum(-1)[..., :-1] - bound
     # The ends are set, not summed up: rounding must not open a gap to the tails.
-    knots = functional.pad(functional.pad(inner, (1, 0), value=-bound), (0, 1), value=bound)
-    return knots, knots[..., 1:] - knots[..., :-1]
+    starts = functional.pad(inner, (1, 0), value=-bound)
+    return starts, functional.pad(inner, (0, 1), value=bound) - starts
 
 
 def _find_bins(
     x: Tensor, widths_K: Tensor, heights_K: Tensor, slopes_K: Tensor, *, bound: float, reverse: bool
 ) -> _Bins:
-    lefts, widths = _knots(widths_K, bound)
-    bottoms, heights = _knots(heights_K, bound)
+    starts_2K, sizes_2K = _knots(torch.stack((widths_K, heights_K), dim=-2), bound)
     # This raw value gives a slope of exactly 1 at both borders.
     border = log(expm1(1.0 - MIN_SLOPE))
     slopes = MIN_SLOPE + functional.softplus(functional.pad(slopes_K, (1, 1), value=border))
 
-    searched = bottoms if reverse else lefts
-    inner_and_last = functional.pad(searched[..., 1:-1], (0, 1), value=bound + BORDER_MARGIN)
-    index = (x.unsqueeze(-1) >= inner_and_last).sum(-1, keepdim=True)
+    # Knots are without gradient here: which bin it is does not change under a small step.
+    searched = starts_2K.detach()[..., 1 if reverse else 0, 1:]
+    index = (x.unsqueeze(-1) >= searched).sum(-1, keepdim=True)
 
-    def pick(values: Tensor) -> Tensor:
-        return values.gather(-1, index).squeeze(-1)
-
-    return _Bins(
-        left=pick(lefts),
-        width=pick(widths),
-        bottom=pick(bottoms),
-        height=pick(heights),
-        slope_left=pick(slopes),
-        slope_right=pick(slopes[..., 1:]),
-    )
+    # One table and one look into it; its rows are in the order of the fields.
+    table_6K = torch.cat((starts_2K, sizes_2K, slopes[..., :-1].unsqueeze(-2), slopes[..., 1:].unsqueeze(-2)), dim=-2)
+    picked = table_6K.gather(-1, index.unsqueeze(-2).expand(*table_6K.shape[:-1], 1)).squeeze(-1)
+    left, bottom, width, height, slope_left, slope_right = picked.unbind(-1)
+    return _Bins(left=left, width=width, bottom=bottom, height=height, slope_left=slope_left, slope_right=slope_right)
 
 
 def _log_slope(bins: _Bins, position: Tensor, denominator: Tensor) -> Tensor:

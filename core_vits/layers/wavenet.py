@@ -42,10 +42,12 @@ class GatedStack(nn.Module):
                 pre = pre + shift
             filtered, gate = pre.split(self.channels, dim=1)
             mixed = mix(torch.tanh(filtered) * torch.sigmoid(gate))
-            skip = mixed[:, -self.channels :]
+            if layer == self.layers - 1:
+                skip = mixed
+            else:
+                residual, skip = mixed.split(self.channels, dim=1)
+                x_BDF = (x_BDF + residual) * mask_B1F
             total_BDF = skip if total_BDF is None else total_BDF + skip
-            if layer < self.layers - 1:
-                x_BDF = (x_BDF + mixed[:, : self.channels]) * mask_B1F
         if total_BDF is None:  # no layers: nothing was skipped forward
             return torch.zeros_like(x_BDF)
         return total_BDF * mask_B1F

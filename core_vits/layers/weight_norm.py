@@ -8,6 +8,8 @@ Names and order are part of the checkpoint format: Adam's state refers to parame
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import sqrt
 
 import torch
@@ -31,6 +33,7 @@ class _WeightNormConv(nn.Module, ABC):
         self.weight_g = nn.Parameter(torch.norm_except_dim(direction, 2, 0))
         self.weight_v = nn.Parameter(direction)
         self._folded = False
+        self._shared: Tensor | None = None
 
     @abstractmethod
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -39,14 +42,22 @@ class _WeightNormConv(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         if self._folded:
             return self.convolve(x, self.weight)
-        return self.convolve(x, torch._weight_norm(self.weight_v, self.weight_g, 0))
+        return self.convolve(x, self.normalised() if self._shared is None else self._shared)
+
+    def normalised(self) -> Tensor:
+        """The weight that length and direction stand for."""
+        return torch._weight_norm(self.weight_v, self.weight_g, 0)
+
+    def share(self, weight: Tensor | None) -> None:
+        """Use this weight in every pass from now on; None: make one in each pass."""
+        self._shared = weight
 
     def fold(self) -> None:
         """Replace length and direction by the weight they stand for; faster to run, no longer a checkpoint layout."""
         if self._folded:
             return
         with torch.no_grad():
-            self.weight = nn.Parameter(torch._weight_norm(self.weight_v, self.weight_g, 0))
+            self.weight = nn.Parameter(self.normalised())
         del self.weight_g
         del self.weight_v
         self._folded = True
@@ -113,3 +124,20 @@ def fold_weight_norm(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, _WeightNormConv):
             part.fold()
+
+
+@contextmanager
+def shared_weights(*modules: nn.Module) -> Iterator[None]:
+    """Normalise every weight inside `modules` once for all passes that are made meanwhile.
+
+    Gradients of the passes meet at the shared weight, so that the normalisation is also followed back only once.
+    """
+    convolutions = [part for module in modules for part in module.modules() if isinstance(part, _WeightNormConv)]
+    convolutions = [part for part in convolutions if not part._folded]
+    try:
+        for part in convolutions:
+            part.share(part.normalised())
+        yield
+    finally:
+        for part in convolutions:
+            part.share(None)

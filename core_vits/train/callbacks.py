@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core_vits.train.begin import BeginPlan
 from core_vits.train.settings import Position
 
 
@@ -27,11 +28,14 @@ class Progress:
     """0 = no limit."""
     learning_rates: Mapping[str, float] = field(default_factory=dict)
     """Of the generator `g` and the discriminators `d`."""
+    device: str = ""
+    """Where it computes, as torch calls it: `cpu`, `cuda:0`."""
 
     @property
     def last_step(self) -> int:
-        """Batches that the whole run will have trained."""
-        total = self.epochs * self.batches_per_epoch
+        """Batches that will be trained when the run is over; its earlier epochs may have had another length."""
+        at = self.position
+        total = at.step + max(0, (self.epochs - at.epoch) * self.batches_per_epoch - at.batch)
         return min(total, self.max_steps) if self.max_steps else total
 
 
@@ -56,6 +60,8 @@ class Sample:
     """Full scale = 1."""
     sample_rate: int
     """Hz."""
+    speaker: str = ""
+    """Who said it, of a voice with several speakers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,9 @@ class SavedCheckpoint:
 
 class Callback:
     """Base class: override what you want to hear of."""
+
+    def on_begin(self, progress: Progress, checkpoint: Path, plan: BeginPlan) -> None:
+        """A new run has taken over what the plan says of another run's checkpoint; comes before `on_run_start`."""
 
     def on_run_start(self, progress: Progress, resumed_from: Path | None) -> None:
         """Models are built, and restored when the run is resumed; nothing is trained yet."""

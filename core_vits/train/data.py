@@ -21,6 +21,8 @@ class Sentence:
     phoneme_ids: Sequence[int]
     speaker_id: int | None = None
     """None for a voice with one speaker."""
+    speaker: str = ""
+    """Name of the speaker."""
 
 
 class TrainingData(Protocol):
@@ -32,13 +34,13 @@ class TrainingData(Protocol):
 
     @property
     def validation_batches(self) -> int:
-        """Batches of one validation; 0 = there are no validation clips."""
+        """Batches of one validation, of all processes; 0 = there are no validation clips."""
 
     def train(self, epoch: int, start_batch: int) -> Iterable[Batch]:
         """The batches of an epoch from `start_batch` on."""
 
     def validation(self) -> Iterable[Batch]:
-        """Validation batches, always the same ones."""
+        """This process's validation batches, always the same ones: of all, from its number on every so many."""
 
     def sentences(self) -> Sequence[Sentence]:
         """What is spoken after a validation."""
@@ -74,8 +76,9 @@ class ClipData:
         self._sampler = EpochSampler(train.lengths, batch_size, seed, rank=rank, world=world)
         self._train = _loader(train, self._sampler, num_workers)
         clips = range(len(validation)) if validation is not None else range(0)
-        self._validation_plan = [list(clips[begin : begin + batch_size]) for begin in range(0, len(clips), batch_size)]
-        self._validation = _loader(validation, self._validation_plan, 0) if validation is not None else ()
+        plan = [list(clips[begin : begin + batch_size]) for begin in range(0, len(clips), batch_size)]
+        self._validation_batches = len(plan)
+        self._validation = _loader(validation, plan[rank::world], 0) if validation is not None else ()
         self._sentences = tuple(sentences)
 
     @property
@@ -85,8 +88,8 @@ class ClipData:
 
     @property
     def validation_batches(self) -> int:
-        """Batches of one validation."""
-        return len(self._validation_plan)
+        """Batches of one validation, of all processes."""
+        return self._validation_batches
 
     def train(self, epoch: int, start_batch: int) -> Iterator[Batch]:
         """The batches of an epoch from `start_batch` on."""
@@ -94,7 +97,7 @@ class ClipData:
         return iter(self._train)
 
     def validation(self) -> Iterable[Batch]:
-        """Validation batches in the order of the clips."""
+        """This process's validation batches in the order of the clips."""
         return self._validation
 
     def sentences(self) -> Sequence[Sentence]:

@@ -30,13 +30,22 @@ _NAME = re.compile(r"epoch=(\d+)-step=(\d+)\.ckpt")
 class CheckpointKeeper:
     """Saves checkpoints into a folder and keeps the best and the newest of them."""
 
-    def __init__(self, folder: Path, *, keep_best: int, keep_last: int) -> None:
+    def __init__(self, folder: Path, *, keep_best: int, keep_last: int, only_read: bool = False) -> None:
+        """Take over a folder.
+
+        Args:
+            folder: made if it is missing, but not its parent: a run that was removed is not made again.
+            keep_best: checkpoints with the lowest validation mel loss that stay.
+            keep_last: newest checkpoints that stay, at least 1.
+            only_read: leave everything as it is; another process of the run saves.
+        """
         self.folder = folder
         self._keep_best = keep_best
         self._keep_last = max(1, keep_last)
-        folder.mkdir(exist_ok=True)  # not its parent: a run that was removed is not made again
-        sweep_temporaries(folder)
-        self._adopt()
+        if not only_read:
+            folder.mkdir(exist_ok=True)
+            sweep_temporaries(folder)
+            self._adopt()
 
     def save(self, payload: Mapping[str, Any], position: Position, kind: str, val_mel: float | None) -> SavedCheckpoint:
         """Save a checkpoint, note it, and remove those that need not be kept.

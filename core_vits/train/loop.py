@@ -3,6 +3,10 @@
 It runs batches, lowers the learning rates after each epoch, validates, saves, and stops where it is asked to: between
 two steps, with a checkpoint. A run that was stopped anywhere and resumed goes on with the very next batch and the
 random numbers it would have drawn, so on a CPU its weights are those of a run that was never stopped.
+
+Several processes run the same loop, each on its part of every batch. Whatever one of them decides by a clock, a file or
+a disk is told to the others before anybody acts on it: a process that waits for one that went another way waits for
+ever. The first one alone writes.
 """
 
 from __future__ import annotations
@@ -16,20 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric import Fabric
 
 from core_vits.checkpoint import load_checkpoint
 from core_vits.config import LossWeights, ModelConfig
 from core_vits.errors import CheckpointFileError
-from core_vits.train.callbacks import Callback, Progress, StepRecord, ValidationRecord
+from core_vits.train.begin import RESUME, Choices, Known, carry_out, plan_begin
+from core_vits.train.callbacks import Callback, Progress, Sample, StepRecord, ValidationRecord
 from core_vits.train.data import TrainingData
-from core_vits.train.distributed import agree, at_most_every, make_fabric
+from core_vits.train.distributed import at_most_every, make_fabric
 from core_vits.train.errors import TrainingError
 from core_vits.train.keeper import CheckpointKeeper
 from core_vits.train.metrics import MetricWindow
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
+from core_vits.train.ranks import Ranks, merged_means
 from core_vits.train.settings import Position, TrainSettings
-from core_vits.train.state import Provenance, pack, position_of, restore_random
+from core_vits.train.state import Provenance, pack, random_numbers, restore_random, seed_process
 from core_vits.train.step import AdversarialStep
 from core_vits.train.validation import Interrupted, apart, speak, validate
 
@@ -55,6 +62,9 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         stop: Callable[[], bool] = lambda: False,
         provenance: Provenance | None = None,
+        choices: Choices | None = None,
+        known: Known | None = None,
+        fabric: Fabric | None = None,
     ) -> None:
         """Build models and optimizers.
 
@@ -63,25 +73,38 @@ class Trainer:
             config: what to train.
             data: batches.
             checkpoints: folder of the checkpoints.
-            callbacks: told about everything, in this order; rank 0 only.
+            callbacks: told about everything in this process, in this order.
             stop: asked at most once a second whether to stop.
             provenance: stored in each checkpoint.
+            choices: how it begins with another run's checkpoint; by default it goes on where that one stopped.
+            known: names of phonemes and speakers, here and in that checkpoint.
+            fabric: device, precision and processes; made from the settings if not given.
         """
         self.settings = settings
         self._data = data
-        self._fabric = make_fabric(settings)
+        self._fabric = fabric or make_fabric(settings)
+        self._ranks = Ranks(self._fabric)
         torch.manual_seed(settings.seed)
         self.models = VoiceModels(config).to(self._fabric.device)
         self.models.train()
         self.optimization = Optimization(self.models.model_g.parameters(), self.models.judges(), settings)
         weights = LossWeights(mel=settings.mel_weight, kl=settings.kl_weight)
-        self._step = AdversarialStep(self._fabric, self.models, self.optimization, weights)
+        self._step = AdversarialStep(self._fabric, self.models, self.optimization, weights, self._ranks)
         # The step that follows draws from here on, whatever building the models took.
-        torch.manual_seed(settings.seed + self._fabric.global_rank)
-        self._keeper = CheckpointKeeper(checkpoints, keep_best=settings.keep_best, keep_last=settings.keep_last)
-        self._callbacks = tuple(callbacks) if self._fabric.is_global_zero else ()
+        seed_process(settings.seed, self._ranks.index)
+        self._keeper = self._ranks.first_before_others(
+            lambda: CheckpointKeeper(
+                checkpoints,
+                keep_best=settings.keep_best,
+                keep_last=settings.keep_last,
+                only_read=not self._ranks.is_first,
+            )
+        )
+        self._callbacks = tuple(callbacks)
         self._asked_to_stop = at_most_every(STOP_LOOK_SECONDS, stop, time.monotonic)
         self._provenance = provenance or Provenance()
+        self._choices = choices or Choices()
+        self._known = known or Known()
         self.position = Position()
         self._window = MetricWindow()
         self._validation: dict[str, float] = {}
@@ -102,6 +125,7 @@ class Trainer:
             batches_per_epoch=self._data.batches_per_epoch,
             max_steps=self.settings.max_steps,
             learning_rates=self.optimization.learning_rates(),
+            device=str(self._fabric.device),
         )
 
     def _tell(self, event: str, *arguments: object) -> None:
@@ -128,6 +152,7 @@ class Trainer:
         """
         try:
             resumed_from = self._resume(begin_with)
+            self._ranks.check_equal(self.models.parameters(), self.position, self._data.batches_per_epoch)
             self._tell("on_run_start", resumed_from)
             outcome = self._train()
         except BaseException as error:
@@ -137,29 +162,40 @@ class Trainer:
         return outcome
 
     def _resume(self, begin_with: Path | None) -> Path | None:
-        """Restore the newest checkpoint of this run, or the given one; returns which, if any.
+        """Restore the newest checkpoint of this run, or begin with the given one; returns which, if any.
 
         Raises:
             CheckpointFileError: it can't be used.
         """
-        found = self._keeper.newest(self._problem)
-        if found is None and begin_with is not None:
-            found = (begin_with, load_checkpoint(begin_with))
-        if found is None:
+        # The first process chooses: a file that one can read may have gone when another one looks.
+        found = self._keeper.newest(self._problem) if self._ranks.is_first else None
+        chosen, own = self._ranks.from_first((found[0], True) if found is not None else (begin_with, False))
+        if chosen is None:
             return None
-        path, payload = found
+        path, payload = found or (chosen, load_checkpoint(chosen))
         try:
-            complete = self.models.restore(payload)
-            if complete:
-                self.optimization.restore(payload)
-            else:
-                self._problem(f"{path.name} has no discriminators: they begin anew, and so do the optimizers")
-            self.position = position_of(payload, self._data.batches_per_epoch)
-            restore_random(payload)
+            plan = plan_begin(
+                payload,
+                self.models.config,
+                self.settings,
+                self._choices.later() if own else self._choices,
+                self._known,
+                batches_per_epoch=self._data.batches_per_epoch,
+                own=own,
+            )
+            carry_out(plan, payload, self.models, self.optimization)
+            self.position = plan.position
+            resumes = plan.choices.mode == RESUME
+            if not resumes or not restore_random(payload, self._ranks.index, self._ranks.count):
+                seed_process(self.settings.seed + self.position.step, self._ranks.index)
         except CheckpointFileError as error:
             raise CheckpointFileError(f"{path}: {error}") from error
-        if path.parent == self._keeper.folder:
+        if own:
             self._saved, self._last_good = self.position, path
+        else:
+            self._tell("on_begin", path, plan)
+        if not plan.origin.discriminators:
+            self._problem(f"{path.name} has no discriminators: they begin anew")
         return path
 
     # --- training ---------------------------------------------------------------------------------------------------
@@ -182,7 +218,7 @@ class Trainer:
         return self.position.epoch >= self.settings.epochs or bool(limit and self.position.step >= limit)
 
     def _must_stop(self) -> bool:
-        return agree(self._fabric, self._asked_to_stop())
+        return any(self._ranks.raised(self._asked_to_stop()))
 
     def _run_batches(self) -> bool:
         """Train the rest of the epoch; True when a stop request ended it before."""
@@ -198,29 +234,32 @@ class Trainer:
             waited = time.monotonic() - clock
             position = replace(self.position, batch=self.position.batch + 1, step=self.position.step + 1)
             due = position.step % self.settings.log_every_steps == 0 or position.step == 1
-            due = due or time.monotonic() - self._fetched_at > FETCH_SECONDS
+            late = time.monotonic() - self._fetched_at > FETCH_SECONDS
+            due = due or any(self._ranks.raised(late))
+            shares = self._ranks.shares(batch)
             on_device = batch.to(self._fabric.device, non_blocking=True)
-            self._window.add(self._step.train(on_device, with_norms=due))
+            self._window.add(self._step.train(on_device, with_norms=due, shares=shares))
             self.position = position
             metrics = self._fetch() if due else None
             now = time.monotonic()
             self._tell("on_step_end", StepRecord(seconds=now - clock, wait_seconds=waited, metrics=metrics))
             clock = now
-            if self._must_stop():
+            stop, save = self._ranks.raised(self._asked_to_stop(), self._timer_is_due())
+            if stop:
                 return True
             if self._is_complete():
                 return False
-            if self._timer_is_due():
+            if save:
                 self._save("timer")
         return False
 
     def _fetch(self) -> Mapping[str, float]:
-        """The means since the last time.
+        """The means since the last time, over all processes.
 
         Raises:
             TrainingError: one of them is not finite.
         """
-        metrics = self._window.fetch()
+        metrics = merged_means(self._ranks.gather(self._window.fetch_sums()))
         self._fetched_at = time.monotonic()
         wrong = [name for name in ("loss_g", "loss_d") if not math.isfinite(metrics.get(name, 0.0))]
         if wrong:
@@ -237,7 +276,7 @@ class Trainer:
 
     def _timer_is_due(self) -> bool:
         minutes = self.settings.checkpoint_every_minutes
-        return agree(self._fabric, bool(minutes) and time.monotonic() - self._saved_at >= minutes * 60)
+        return bool(minutes) and time.monotonic() - self._saved_at >= minutes * 60
 
     def _end_epoch(self) -> None:
         self.optimization.end_epoch()
@@ -275,28 +314,30 @@ class Trainer:
 
     def _validate(self) -> None:
         self._validation = {}
-        must_stop = self._asked_to_stop
-        with suppress(Interrupted), apart(self.models, self.settings.seed, self._fabric.device):
+        seed, device = self.settings.seed, self._fabric.device
+        with suppress(Interrupted), apart(self.models, seed, device):
             metrics = validate(
-                self._fabric,
+                self._ranks,
                 self._step,
                 self._data,
-                must_stop=must_stop,
+                device,
+                seed=seed,
+                must_stop=self._asked_to_stop,
                 progress=lambda done, total: self._tell("on_validation_progress", done, total),
             )
-            samples = (
-                speak(
-                    self.models.model_g,
-                    self._data.sentences(),
-                    self._fabric.device,
-                    must_stop=must_stop,
-                    problem=self._problem,
-                )
-                if self._fabric.is_global_zero
-                else []
-            )
+            torch.manual_seed(seed)
+            samples = self._speak() if self._ranks.is_first else []
+            if any(self._ranks.raised(samples is None)) or samples is None:
+                raise Interrupted
             self._validation, self._validated = metrics, self.position
             self._tell("on_validation_end", ValidationRecord(metrics=metrics, samples=samples))
+
+    def _speak(self) -> Sequence[Sample] | None:
+        """What the voice says at this point; None when a stop request came meanwhile."""
+        sentences, device = self._data.sentences(), self._fabric.device
+        with suppress(Interrupted):
+            return speak(self.models.model_g, sentences, device, must_stop=self._asked_to_stop, problem=self._problem)
+        return None
 
     def _save(self, kind: str, *, last: bool = False) -> None:
         """Save a checkpoint; a disk that refuses is reported, and the next checkpoint tries again.
@@ -313,6 +354,14 @@ class Trainer:
         self._tell("on_checkpoint_start")
         if not self.models.all_finite():
             raise TrainingError(self._diverged("the weights are not finite"))
+        random_states = self._ranks.gather(random_numbers())
+        self._saved_at = time.monotonic()
+        if self._ranks.is_first:
+            self._write(kind, random_states, last=last)
+        facts = (self._saved, self._last_good, self._failed_save)
+        self._saved, self._last_good, self._failed_save = self._ranks.from_first(facts)
+
+    def _write(self, kind: str, random_states: Sequence[Mapping[str, Any]], *, last: bool) -> None:
         fresh = self._validated == self.position
         payload = pack(
             self.models,
@@ -322,13 +371,9 @@ class Trainer:
             batches_per_epoch=self._data.batches_per_epoch,
             validation=self._validation if fresh else {},
             provenance=self._provenance,
+            random_states=random_states,
         )
-        self._saved_at = time.monotonic()
-        if self._fabric.is_global_zero:
-            self._write(payload, kind, self._validation.get("mel") if fresh else None, last=last)
-        self._fabric.barrier()
-
-    def _write(self, payload: Mapping[str, Any], kind: str, val_mel: float | None, *, last: bool) -> None:
+        val_mel = self._validation.get("mel") if fresh else None
         score = val_mel if val_mel is not None and math.isfinite(val_mel) else None
         try:
             saved = self._keeper.save(payload, self.position, kind, score)

@@ -31,10 +31,14 @@ class MetricWindow:
 
     def fetch(self) -> dict[str, float]:
         """The means since the last fetch. A single step that was not finite shows in them."""
+        return {name: total / weight for name, (total, weight) in self.fetch_sums().items()}
+
+    def fetch_sums(self) -> dict[str, tuple[float, float]]:
+        """Sum and weight of each name since the last fetch, to be merged with those of other processes."""
         if not self._sums:
             return {}
         sums = torch.stack(list(self._sums.values())).tolist()
-        means = {name: total / self._weights[name] for name, total in zip(self._sums, sums, strict=True)}
+        found = {name: (total, self._weights[name]) for name, total in zip(self._sums, sums, strict=True)}
         self._sums.clear()
         self._weights.clear()
-        return means
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -64,20 +64,39 @@ class Optimization:
         """As a checkpoint holds them."""
         return [scheduler.state_dict() for scheduler in self.schedulers]
 
-    def restore(self, payload: Mapping[str, Any]) -> None:
-        """Take over moments, rates and decay from a checkpoint of ours or Piper's.
+    def set_rate(self, number: int, rate: float, decay: float, schedulers: object = None) -> None:
+        """Give one optimizer its learning rate.
+
+        Args:
+            number: 0 generator, 1 discriminators.
+            rate: from now on.
+            decay: factor after each epoch.
+            schedulers: states as a checkpoint holds them, for the count of epochs alone: what they say about rate and
+                decay is not used, for in files of Piper it was never applied, and the settings may have changed.
+        """
+        optimizer, scheduler = self.optimizers[number], self.schedulers[number]
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        scheduler.gamma = decay
+        scheduler._last_lr = [rate] * len(optimizer.param_groups)
+        if isinstance(schedulers, Sequence) and len(schedulers) > number and isinstance(schedulers[number], Mapping):
+            epochs = schedulers[number].get("last_epoch")
+            if isinstance(epochs, int) and epochs >= 0:
+                scheduler.last_epoch = epochs
+                scheduler._step_count = epochs + 1
+
+    def load_moments(self, number: int, moments: Mapping[int, Mapping[str, Any]], group: Mapping[str, Any]) -> None:
+        """Take over one optimizer's moments and constants.
+
+        Args:
+            number: 0 generator, 1 discriminators.
+            moments: by the index of the parameter; one that is missing begins anew.
+            group: constants (betas, eps, weight decay) as a checkpoint holds them.
 
         Raises:
-            CheckpointFileError: the states belong to other parameters.
+            CheckpointFileError: they belong to other parameters, or the constants make no sense.
         """
-        states = payload.get("optimizer_states", [])
-        if len(states) != len(self.optimizers):
-            raise CheckpointFileError(f"holds {len(states)} optimizer states, {len(self.optimizers)} are wanted")
-        for optimizer, state in zip(self.optimizers, states, strict=True):
-            _restore_optimizer(optimizer, state)
-        schedulers = payload.get("lr_schedulers", [])
-        for scheduler, state in zip(self.schedulers, schedulers, strict=False):
-            scheduler.load_state_dict(dict(state))
+        _restore_optimizer(self.optimizers[number], moments, group)
 
 
 def _adamw(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float]) -> AdamW:
@@ -85,24 +104,36 @@ def _adamw(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, 
     return AdamW(parameters, lr=rate, betas=betas, eps=ADAM_EPSILON, weight_decay=WEIGHT_DECAY, fused=True)
 
 
-def _restore_optimizer(optimizer: AdamW, state: Mapping[str, Any]) -> None:
-    """Load one optimizer's state, keeping how this machine computes.
+def _restore_optimizer(optimizer: AdamW, moments: Mapping[int, Mapping[str, Any]], stored: Mapping[str, Any]) -> None:
+    """Load one optimizer's state, keeping how this machine computes and which parameters there are.
 
     Raises:
         CheckpointFileError: it does not fit.
     """
     here = optimizer.param_groups[0]
-    ours = {name: here[name] for name in _IMPLEMENTATION if name in here}
+    ours = {name: here[name] for name in (*_IMPLEMENTATION, "lr", "amsgrad", "maximize") if name in here}
+    count = len(here["params"])
     try:
-        groups = [{**here, **group, **ours} for group in state["param_groups"]]
-        for group in groups:
-            group["betas"] = tuple(group["betas"])
-        optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
-        for parameter, moments in optimizer.state.items():
-            if moments["exp_avg"].shape != parameter.shape:
+        group = {**here, **stored, **ours, "params": list(range(count))}
+        group["betas"] = tuple(group["betas"])
+        _check_constants(group)
+        optimizer.load_state_dict({"state": dict(moments), "param_groups": [group]})
+        for parameter, state in optimizer.state.items():
+            if state["exp_avg"].shape != parameter.shape or state["exp_avg_sq"].shape != parameter.shape:
                 raise CheckpointFileError("the optimizer state belongs to a model of another size")
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+            state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device=parameter.device)
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointFileError(f"the optimizer state does not fit this model ({error})") from error
+
+
+def _check_constants(group: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        ValueError: AdamW would take them, and compute nonsense.
+    """
+    first, second = group["betas"]
+    if not (0 <= first < 1 and 0 <= second < 1 and group["eps"] >= 0 and 0 <= group["weight_decay"] < 1):
+        raise ValueError(f"betas {group['betas']}, eps {group['eps']}, weight decay {group['weight_decay']}")
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

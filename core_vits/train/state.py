@@ -9,7 +9,7 @@ inside an epoch) lies under one more top-level key, as tensors and plain values.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from core_vits.config import piper_hyperparameters
 from core_vits.errors import CheckpointFileError
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
-from core_vits.train.settings import ADAM_EPSILON, BETAS, BETAS_D, OPTIMIZERS, Position, TrainSettings
+from core_vits.train.settings import ADAM_EPSILON, BETAS, BETAS_D, Position, TrainSettings
 
 FORMAT = 1
 """Of what lies under our key."""
@@ -35,6 +35,13 @@ class Provenance:
     split_hash: str = ""
     """Fingerprint of the division into training, validation and test clips."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    speakers: Mapping[str, int] = field(default_factory=dict)
+    """Number of each speaker; empty for a voice with one."""
+    phoneme_id_map: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    phonemizer: str = ""
+    """Name, version and language."""
+    begun: Mapping[str, str] = field(default_factory=dict)
+    """What the run began with: file, mode, learning rate and optimizer; empty: from scratch."""
 
 
 def pack(
@@ -46,8 +53,13 @@ def pack(
     batches_per_epoch: int,
     validation: Mapping[str, float],
     provenance: Provenance,
+    random_states: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Everything that resuming needs, as `save_atomic` takes it."""
+    """Everything that resuming needs, as `save_atomic` takes it.
+
+    `random_states` are `random_numbers` of each process, in their order; those of this one if not given.
+    """
+    first, *others = random_states or (random_numbers(),)
     return {
         "epoch": position.labelled_epoch,
         "global_step": position.optimizer_step,
@@ -71,38 +83,38 @@ def pack(
             "split_hash": provenance.split_hash,
             "validation": dict(validation),
             "versions": dict(provenance.versions),
+            "speakers": dict(provenance.speakers),
+            "phoneme_id_map": {symbol: list(ids) for symbol, ids in provenance.phoneme_id_map.items()},
+            "phonemizer": provenance.phonemizer,
+            "begun": dict(provenance.begun),
             "discriminator_width_divisor": models.config.discriminator_width_divisor,
-            "rng": _random_states(),
+            "rng": dict(first),
+            "rng_of_others": [dict(states) for states in others],
         },
     }
 
 
-def position_of(payload: Mapping[str, Any], batches_per_epoch: int) -> Position:
-    """Where a checkpoint's training stood.
+def restore_random(payload: Mapping[str, Any], rank: int = 0, world: int = 1) -> bool:
+    """Put the random number generators of a process where they stood.
 
-    A file of ours goes on at the very next batch; if the epochs have another length now, at the first one of its epoch.
-    Any other file begins the epoch after the one that it names.
+    Args:
+        payload: a checkpoint.
+        rank: of the process.
+        world: number of processes that train now.
+
+    Returns:
+        False when the file doesn't say, or was saved by another number of processes; then nothing is changed.
 
     Raises:
-        CheckpointFileError: it says nothing about its position.
+        CheckpointFileError: what it says can't be used.
     """
-    extras = payload.get(EXTRAS_KEY)
-    try:
-        if isinstance(extras, Mapping):
-            same_epochs = int(extras["batches_per_epoch"]) == batches_per_epoch
-            batch = int(extras["batch"]) if same_epochs else 0
-            return Position(epoch=int(extras["epoch"]), batch=batch, step=int(extras["step"]))
-        return Position(epoch=int(payload["epoch"]) + 1, step=int(payload["global_step"]) // OPTIMIZERS)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointFileError(f"its position can't be read ({type(error).__name__}: {error})") from None
-
-
-def restore_random(payload: Mapping[str, Any]) -> bool:
-    """Put the random number generators where they stood; False when the file doesn't say."""
     extras = payload.get(EXTRAS_KEY)
     if not isinstance(extras, Mapping) or not isinstance(extras.get("rng"), Mapping):
         return False
-    states = extras["rng"]
+    processes = [extras["rng"], *extras.get("rng_of_others", ())]
+    if len(processes) != world:
+        return False
+    states = processes[rank]
     try:
         torch.set_rng_state(states["torch"])
         cuda = states["cuda"]
@@ -117,7 +129,13 @@ def restore_random(payload: Mapping[str, Any]) -> bool:
     return True
 
 
-def _random_states() -> dict[str, Any]:
+def seed_process(seed: int, rank: int) -> None:
+    """Begin the random numbers of one of several processes: other ones in each."""
+    torch.manual_seed(seed + rank)
+
+
+def random_numbers() -> dict[str, Any]:
+    """Where the random number generators of this process stand, as a checkpoint holds them."""
     version, words, gauss = random.getstate()
     _, key, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
@@ -142,7 +160,7 @@ def _hyper_parameters(models: VoiceModels, settings: TrainSettings) -> dict[str,
         "lr_decay_d": settings.lr_decay_d,
         "init_lr_ratio": 1.0,
         "warmup_epochs": 0,
-        "c_mel": settings.mel_weight,
+        "c_mel": round(settings.mel_weight),  # a whole number there; a float makes Piper refuse the file
         "c_kl": settings.kl_weight,
         "grad_clip": None,
         "vocoder_warmstart_ckpt": None,

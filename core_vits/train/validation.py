@@ -11,14 +11,13 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 
 from core_vits.synthesizer import Synthesizer
 from core_vits.train.callbacks import Sample
 from core_vits.train.data import Sentence, TrainingData
-from core_vits.train.distributed import agree
 from core_vits.train.metrics import MetricWindow
 from core_vits.train.models import VoiceModels
+from core_vits.train.ranks import Ranks, merged_means
 from core_vits.train.step import AdversarialStep
 
 LONGEST_SENTENCE = 800
@@ -43,26 +42,35 @@ def apart(models: VoiceModels, seed: int, device: torch.device) -> Iterator[None
 
 
 def validate(
-    fabric: Fabric,
+    ranks: Ranks,
     step: AdversarialStep,
     data: TrainingData,
+    device: torch.device,
     *,
+    seed: int,
     must_stop: Callable[[], bool],
     progress: Callable[[int, int], None],
 ) -> dict[str, float]:
-    """Mean losses over the validation clips; empty when there are none.
+    """Mean losses over the validation clips, each of which one process looks at; empty when there are none.
+
+    The random numbers of a batch depend on its place alone, so the losses don't depend on the number of processes.
 
     Raises:
-        Interrupted: `must_stop` said so.
+        Interrupted: `must_stop` said so in any of them.
     """
     window, total = MetricWindow(), data.validation_batches
-    for done, batch in enumerate(data.validation() if total else ()):
-        if agree(fabric, must_stop()):
+    batches = iter(data.validation() if total else ())
+    # All go through the same number of rounds, also who has nothing left in the last one.
+    for first in range(0, total, ranks.count):
+        if any(ranks.raised(must_stop())):
             raise Interrupted
-        progress(done, total)
-        utterances = batch.phoneme_ids_BT.shape[0]
-        window.add(step.evaluate(batch.to(fabric.device, non_blocking=True)), weight=float(utterances))
-    return window.fetch()
+        progress(first, total)
+        batch = next(batches, None)
+        if batch is not None:
+            torch.manual_seed(seed + first + ranks.index)
+            utterances = batch.phoneme_ids_BT.shape[0]
+            window.add(step.evaluate(batch.to(device, non_blocking=True)), weight=float(utterances))
+    return merged_means(ranks.gather(window.fetch_sums()))
 
 
 def speak(
@@ -93,5 +101,6 @@ def speak(
             problem(f"'{sentence.name}' could not be spoken: {' '.join(str(error).split())[:160]}")
             continue
         audio_S = np.nan_to_num(audio.float().cpu().numpy().reshape(-1)).astype(np.float32)
-        samples.append(Sample(name=sentence.name, audio_S=audio_S, sample_rate=generator.config.audio.sample_rate))
+        rate = generator.config.audio.sample_rate
+        samples.append(Sample(name=sentence.name, audio_S=audio_S, sample_rate=rate, speaker=sentence.speaker))
     return samples

@@ -18,8 +18,12 @@ class LocalLauncher:
         if job.devices > 1:
             return (
                 f"[training] devices is {job.devices}, but the launcher 'local' starts one process; "
-                "set devices = 1 (several devices come with a later version)"
+                'set launcher = "ddp", which starts one for each device, or devices = 1'
             )
+        return self.refuse_device(job)
+
+    def refuse_device(self, job: LaunchJob) -> str:
+        """Empty, or why this installation can't compute on the device of the job."""
         if job.accelerator == "cuda" and _torch_version().endswith("+cpu"):
             return (
                 f"[training] accelerator is 'cuda', but torch {_torch_version()} is built for the CPU only; "

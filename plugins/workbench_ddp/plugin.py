@@ -10,16 +10,21 @@ from workbench.api import LauncherSpec, Plugin
 class DdpPlugin(Plugin):
     """Starts trainers on this machine."""
 
-    summary = "starts training on this machine"
+    summary = "starts training on this machine, on one device or several"
 
     def workbench_register_launchers(self) -> Iterable[LauncherSpec]:
-        """The launcher `local`."""
+        """The launchers `local` and `ddp`."""
         return [
             LauncherSpec(
                 name="local",
                 target="workbench_ddp.local:LocalLauncher",
                 summary="one process on this machine",
-            )
+            ),
+            LauncherSpec(
+                name="ddp",
+                target="workbench_ddp.ddp:DdpLauncher",
+                summary="one process for each device of this machine",
+            ),
         ]
 
 

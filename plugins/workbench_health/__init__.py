@@ -41,6 +41,18 @@ class HealthPlugin(Plugin):
                 summary="texts without phonemes, and phonemes that the voice has no number for",
             ),
             HealthRuleSpec(
+                name="ids",
+                target="workbench_health.ids:IdsRule",
+                needs=frozenset({Needs.PHONEMES}),
+                summary="given phoneme ids without the marks of a sentence, or that no symbol has",
+            ),
+            HealthRuleSpec(
+                name="speakers",
+                target="workbench_health.speakers:SpeakerRule",
+                needs=frozenset({Needs.AUDIO, Needs.PHONEMES}),
+                summary="speakers without a name, with nearly the same name, or with too few clips",
+            ),
+            HealthRuleSpec(
                 name="length",
                 target="workbench_health.lengths:LengthRule",
                 needs=frozenset({Needs.AUDIO, Needs.PHONEMES}),

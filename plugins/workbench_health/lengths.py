@@ -22,6 +22,7 @@ class LengthRule:
 
     def __init__(self, dataset: DatasetFacts) -> None:
         self._dataset = dataset
+        self._given = dataset.dataset_type == "phoneme_ids"
         self._clips: list[Utterance] = []
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
@@ -62,21 +63,25 @@ class LengthRule:
 
     def _paces(self) -> Iterator[Finding]:
         paces = {
-            clip.row: len(clip.text.strip()) / clip.seconds
+            clip.row: self._said(clip) / clip.seconds
             for clip in self._clips
-            if clip.seconds and clip.seconds >= _PACE_SECONDS and len(clip.text.strip()) >= _PACE_CHARACTERS
+            if clip.seconds and clip.seconds >= _PACE_SECONDS and self._said(clip) >= _PACE_CHARACTERS
         }
         if len(paces) < _PACE_CLIPS:
             return
-        usual = median(paces.values())
+        usual, unit = median(paces.values()), "phoneme ids" if self._given else "characters"
         for clip in self._clips:
             pace = paces.get(clip.row)
             if pace is not None and not usual / _PACE_FACTOR <= pace <= usual * _PACE_FACTOR:
                 message = (
-                    f"'{clip.file}' has {pace:.1f} characters a second, the usual clip {usual:.1f}: the text is "
+                    f"'{clip.file}' has {pace:.1f} {unit} a second, the usual clip {usual:.1f}: the text is "
                     "probably not what is said, or the recording has long silence. Listen to it."
                 )
                 yield _finding("length.pace", Severity.WARNS, clip, message, characters_per_second=round(pace, 2))
+
+    def _said(self, clip: Utterance) -> int:
+        """How much is said: characters, or ids where these are given and a text may be missing."""
+        return len(clip.phoneme_ids or ()) if self._given else len(clip.text.strip())
 
 
 def _finding(rule: str, severity: Severity, utterance: Utterance, message: str, **evidence: float) -> Finding:

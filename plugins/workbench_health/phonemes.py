@@ -13,12 +13,14 @@ class PhonemeRule:
 
     def __init__(self, dataset: DatasetFacts) -> None:
         self._dataset = dataset
-        self._unknown: Counter[str] = Counter()
+        self._written = dataset.phoneme_type == "text"
+        what = "Correct the text" if self._written else "Reword the text, choose another phonemizer"
+        self._advice = f"{what}, or give it a number with [text] phoneme_map."
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
         """Look at one utterance."""
-        if not utterance.text.strip():
-            return  # the rule for texts says so
+        if not utterance.text.strip() or self._dataset.dataset_type == "phoneme_ids":
+            return  # the rules for texts and for ids say so
         if utterance.phoneme_error:
             message = f"the text can't be turned into phonemes: {utterance.phoneme_error} The row is not trained."
             yield _finding("phonemes.refused", Severity.DROPS, utterance, message)
@@ -27,11 +29,10 @@ class PhonemeRule:
             return
         phonemes = [phoneme for sentence in utterance.phonemes for phoneme in sentence]
         unknown = Counter(phoneme for phoneme in phonemes if not self._dataset.phoneme_id_map.get(phoneme))
-        self._unknown.update(unknown)
         if len(phonemes) == unknown.total():
             message = "the text gives no phonemes; the row is not trained. Write what is said in letters."
             yield _finding("phonemes.none", Severity.DROPS, utterance, message)
-        elif any("??" in "".join(sentence) for sentence in utterance.phonemes):
+        elif not self._written and any("??" in "".join(sentence) for sentence in utterance.phonemes):
             message = (
                 "the phonemizer has no sound for a part of a word and writes '??' instead, which the voice would learn "
                 "as question marks. Choose another phonemizer in [text], or reword the text."
@@ -41,7 +42,7 @@ class PhonemeRule:
             names = " ".join(_shown(phoneme) for phoneme in sorted(unknown))
             message = (
                 f"the voice has no number for the phoneme{'s' * (len(unknown) > 1)} {names}: left out, so the text "
-                "says less than the recording. Reword the text or choose another phonemizer."
+                f"says less than the recording. {self._advice}"
             )
             yield _finding("phonemes.unknown", Severity.WARNS, utterance, message, phonemes=names)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import MappingProxyType
 
+from core_vits.phonemes import looks_like_ids, looks_phonetic
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
 
 # Latin letters that look like Cyrillic ones; within a Cyrillic word they are a slip of the keyboard.
@@ -42,24 +43,38 @@ class TextRule:
     """Looks at the text of each row; remembers all of them for repetitions."""
 
     def __init__(self, dataset: DatasetFacts) -> None:
+        self._dataset = dataset
+        self._phonetic = dataset.phoneme_type == "text"
+        self._texts: list[str] = []
         self._language = dataset.language.partition("-")[0].lower()
         self._fix = shlex.join(["python3", "-c", _NORMALIZE, str(dataset.metadata)])
         self._first: dict[tuple[str, str | None], Utterance] = {}
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
         """Look at one text."""
+        if self._dataset.dataset_type == "phoneme_ids":
+            return  # the text is only shown
         text = utterance.text
         if not text.strip():
             message = f"the text of '{utterance.file}' is empty; the row is not trained. Write what is said."
             yield _finding("text.empty", Severity.DROPS, utterance, message)
             return
         yield from self._characters(utterance)
-        yield from _lookalikes(utterance)
+        if not self._phonetic:
+            yield from _lookalikes(utterance)
+            self._texts.append(text)
         yield from self._repeated(utterance)
 
-    def finish(self) -> Iterable[Finding]:
-        """Nothing about the dataset as a whole."""
-        return ()
+    def finish(self) -> Iterator[Finding]:
+        """Whether the last column holds something else than texts."""
+        if looks_like_ids(self._texts):
+            what, advice = "phoneme ids", 'Set [dataset] type = "phoneme_ids"'
+        elif looks_phonetic(self._texts):
+            what, advice = "phonemes (IPA)", 'Set [text] phonemizer = "text"'
+        else:
+            return
+        message = f"the last column seems to hold {what}, which would be read aloud as if they were words. {advice}."
+        yield Finding(rule="text.kind", severity=Severity.WARNS, subject=self._dataset.metadata.name, message=message)
 
     def _characters(self, utterance: Utterance) -> Iterator[Finding]:
         text = utterance.text
@@ -79,7 +94,7 @@ class TextRule:
                 message = "the text holds U+FFFD: a letter was lost when the file was converted. Put the letter back."
             codes = " ".join(f"U+{ord(character):04X}" for character in odd)
             yield _finding("text.invisible", Severity.WARNS, utterance, message, characters=codes)
-        if not unicodedata.is_normalized("NFC", text) and _composes(text):
+        if not self._phonetic and not unicodedata.is_normalized("NFC", text) and _composes(text):
             message = (
                 "the text writes letters as base and accent apart (NFD), which phonemizers read wrongly: й as и. "
                 "Convert the file to NFC."

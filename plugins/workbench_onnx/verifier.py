@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,10 @@ class OnnxVerifier:
         wrong = _description_problem(described, generator, sessions)
         if wrong:
             return _rejected(config.name, wrong)
-        return _compare_all(voice.name, generator, sessions)
+        verdict = _compare_all(voice.name, generator, sessions)
+        if not described.get("vowel_clusters"):
+            return verdict
+        return replace(verdict, findings=(*verdict.findings, _clusters_note(voice.name)))
 
 
 class _Sessions:
@@ -257,6 +260,14 @@ def _run_onnx(sessions: _Sessions, case: Case, noise: list[Tensor]) -> NDArray[n
         raise ValueError(f"its output has {audio.ndim} axes, wanted are 4")
     flat: NDArray[np.float32] = audio.reshape(-1)
     return flat
+
+
+def _clusters_note(subject: str) -> Finding:
+    message = (
+        "has vowel clusters: Piper 1.5 and newer speaks them; sherpa-onnx knows single characters only and speaks them "
+        "as separate sounds, which the voice has hardly learned"
+    )
+    return Finding(rule="onnx.clusters", severity=Severity.WARNS, subject=subject, message=message)
 
 
 def _rejected(subject: str, message: str, difference: float = LARGEST_POSSIBLE) -> Verdict:

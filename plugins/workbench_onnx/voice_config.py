@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from core_vits.config import ModelConfig
+from core_vits.languages import language_block
 from workbench.api import VoiceIdentity
-from workbench_onnx.languages import language_block
 
 PIPER_VERSION = "1.5.0"
 """Version of Piper's voice format that the JSON follows, where the run's configuration names none."""
@@ -47,6 +47,7 @@ def complete_config(config: Mapping[str, Any], voice: VoiceIdentity, model: Mode
         "num_symbols": model.num_symbols,
         "num_speakers": model.num_speakers,
         "speaker_id_map": dict(config.get("speaker_id_map", {})),
+        "default_speaker_id": config.get("default_speaker_id", 0),
         "piper_version": config.get("piper_version", PIPER_VERSION),
         "hop_length": model.audio.hop_length,
     }
@@ -97,7 +98,7 @@ def sherpa_metadata(config: Mapping[str, Any], voice: VoiceIdentity) -> dict[str
 
 
 def tokens_table(config: Mapping[str, Any]) -> str:
-    """The `tokens.txt` of sherpa-onnx: symbol and id a line; vowel clusters are left out, it takes single symbols only.
+    """The `tokens.txt` of sherpa-onnx: symbol and id a line; symbols of several characters are left out, it takes none.
 
     Args:
         config: from `complete_config`.

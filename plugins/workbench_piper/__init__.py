@@ -1,4 +1,4 @@
-"""Phonemes by `piper-phonemize`, the phonemizer that Piper's published voices were made with."""
+"""Phonemes as Piper makes them: by `piper-phonemize`, with which its published voices were made, or out of IPA."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def available() -> str:
 
 
 class PiperPlugin(Plugin):
-    """Registers the backend; `workbench_piper.backend` is imported only where phonemes are made."""
+    """Registers the backends; their modules are imported only where phonemes are made."""
 
     requires_api = (1, 0)
-    summary = "Phonemes by piper-phonemize"
+    summary = "Phonemes by piper-phonemize, or as the text holds them"
 
     @hookimpl
     def workbench_register_phonemizers(self) -> Iterable[PhonemizerSpec]:
@@ -35,6 +35,14 @@ class PiperPlugin(Plugin):
                 summary="piper-phonemize with its own eSpeak NG: the same phonemes on every machine",
                 preference=20,
                 available=available,
+            ),
+            PhonemizerSpec(
+                name="text",
+                target="workbench_piper.text:create",
+                languages=frozenset({"*"}),
+                summary="for texts that hold phonemes (IPA) instead of words: each character is one",
+                automatic=False,
+                phoneme_type="text",
             ),
         )
 

@@ -38,6 +38,16 @@ def test_the_doctor_answers_with_findings_of_one_line_each(workbench: Command, f
         assert finding["severity"] in list(Severity)
 
 
+def test_given_phoneme_ids_need_no_phonemizer(workbench: Command, folder: Path) -> None:
+    (folder / "workbench.toml").write_text(HEAD.replace('"ru"', '"xx"'))
+    about = {finding["subject"]: finding for finding in workbench("doctor", "--json").json["findings"]}
+    assert about["language xx"]["severity"] == Severity.BLOCKS
+    with (folder / "workbench.toml").open("a") as settings:
+        settings.write('[dataset]\ntype = "phoneme_ids"\n')
+    about = {finding["subject"]: finding for finding in workbench("doctor", "--json").json["findings"]}
+    assert about["language xx"]["severity"] == Severity.OK
+
+
 def test_no_sound_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
     portaudio, *_ = machine.check_sound()

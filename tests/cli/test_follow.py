@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench.cli.follow import _Told
 from workbench.cli.output import Console
+from workbench.jobs.rundir import append_event
 from workbench.jobs.runs import RunStatus, RunView
 
 
@@ -36,3 +37,17 @@ def test_a_line_that_says_nothing_new_is_not_printed_again(tmp_path: Path) -> No
     told._printed = 0.0
     told.look(running(tmp_path, 0, pid=7))
     assert out.getvalue().splitlines() == ["train  epoch 1/3"]
+
+
+def test_rows_that_are_not_trained_are_told_once_when_training_begins(tmp_path: Path) -> None:
+    out = io.StringIO()
+    told = _Told(Console(as_json=False, out=out), records=False)
+    append_event(tmp_path, "prepare_done", trained=40, dropped=0, made=40)
+    append_event(tmp_path, "prepare_done", trained=39, dropped=1, made=0)
+    for epoch in (0, 1):
+        told.look(running(tmp_path, epoch))
+    assert out.getvalue().splitlines() == [
+        "note: 1 row is not trained; `workbench health` says which and why",
+        "train  epoch 1/3",
+        "train  epoch 2/3",
+    ]

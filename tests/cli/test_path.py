@@ -51,7 +51,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Path
     for run in list_runs(folder / "runs"):
         if run.live:
             request_stop(run.folder)
-            wait(run.folder, timeout=60)
+            wait(run.folder, timeout=200)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_the_following_and_not_the_training(voice: Path) -> None:
     folder = voice / "runs" / first.split()[-1]
     wait_for_steps(folder, 1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
     assert "training goes on" in out
     assert read_run(folder).live

@@ -10,6 +10,8 @@ import pytest
 from piper_tree import FIRST, SENTENCES, START, add_checkpoint, make_version, tree_digest
 
 from workbench.cli.context import find_checkpoint
+from workbench.cli.parser import build_parser
+from workbench.cli.training import _run_to_go_on, _settings
 from workbench.config import load_workspace
 
 from .conftest import HEAD, Command
@@ -140,16 +142,26 @@ def test_samples_of_a_run_of_ours_are_listed_as_well(workbench: Command, logs: P
     assert workbench("samples").out.splitlines()[2].split() == ["1", "0", "40", "0.0", "sample/1"]
 
 
-@pytest.mark.parametrize(
-    "command", [("stop", "version_2"), ("train", "--resume", "version_2"), ("runs", "version_2", "--follow")]
-)
+@pytest.mark.parametrize("command", [("stop", "version_2"), ("runs", "version_2", "--follow")])
 def test_what_changes_a_run_refuses_piper_s(workbench: Command, logs: Path, command: tuple[str, ...]) -> None:
     before = tree_digest(logs)
     outcome = workbench(*command)
     assert outcome.code == 2
     assert "version_0…2 is a run of Piper's own and only looked at; a new run can go on from it" in outcome.error
-    assert "--resume lightning_logs/version_2/checkpoints/last.ckpt" in outcome.error
+    assert "--from lightning_logs/version_2/checkpoints/last.ckpt" in outcome.error
     assert tree_digest(logs) == before
+
+
+def test_resuming_a_run_of_piper_s_is_a_new_run_that_goes_on_from_its_newest_checkpoint(
+    folder: Path, logs: Path
+) -> None:
+    workspace = load_workspace(folder)
+    for option in ("--resume", "--from"):
+        args = build_parser().parse_args(["train", option, "version_2"])
+        assert _run_to_go_on(args, workspace) is None
+        settings = _settings(args, workspace, None)
+        assert settings.start_checkpoint == logs / "version_2" / "checkpoints" / "last.ckpt"
+        assert settings.runs == folder / "runs"
 
 
 def test_settings_are_printed_as_they_stand(workbench: Command, logs: Path) -> None:

@@ -79,6 +79,42 @@ def test_few_names_in_the_second_column_are_speakers(tmp_path: Path) -> None:
     assert workspace.dataset.multi_speaker
 
 
+def test_speakers_are_found_before_extra_columns_and_before_ids(tmp_path: Path) -> None:
+    def rows(*last: str) -> str:
+        columns = "|".join(last)
+        return "".join(f"{n}.wav|{'anna' if n % 2 else 'ivan'}|Добрый день {n}.|{columns}\n" for n in range(1, 6))
+
+    dataset(tmp_path, rows("Добрый день."))
+    workspace = propose_workspace(tmp_path).workspace
+    assert workspace is not None
+    assert (workspace.dataset.multi_speaker, workspace.dataset.type) == (True, "text")
+    dataset(tmp_path, rows("1 0 14 0 2"))
+    workspace, reason = propose_workspace(tmp_path)
+    assert workspace is not None
+    assert (workspace.dataset.multi_speaker, workspace.dataset.type) == (True, "phoneme_ids")
+    assert workspace.voice.language == "ru"
+    assert "phoneme ids in the last column" in reason
+    assert load_workspace(write_workspace(workspace)).dataset == workspace.dataset
+
+
+@pytest.mark.parametrize("text", ["|", "||"])
+def test_ids_without_a_text_say_nothing_about_the_language(text: str, tmp_path: Path) -> None:
+    dataset(tmp_path, "".join(f"{number}{text}1 0 {number} 0 2\n" for number in range(1, 6)))
+    workspace, reason = propose_workspace(tmp_path)
+    assert workspace is not None
+    assert (workspace.dataset.type, workspace.dataset.multi_speaker) == ("phoneme_ids", False)
+    assert "language 'en' is only assumed: correct it" in reason
+
+
+def test_texts_in_ipa_are_read_as_phonemes(tmp_path: Path) -> None:
+    dataset(tmp_path, "".join(f"{number}|dˈobrɨj dʲˈenʲ {number}\n" for number in range(1, 6)))
+    workspace, reason = propose_workspace(tmp_path)
+    assert workspace is not None
+    assert workspace.text.phonemizer == "text"
+    assert "phonemes (IPA) instead of words" in reason
+    assert "only assumed" in reason
+
+
 def test_two_columns_of_text_are_no_speakers(tmp_path: Path) -> None:
     rows = "".join(f"{n}.wav|В {n} часов утра.|В час номер {n} утра.\n" for n in range(1, 6))
     dataset(tmp_path, rows)

@@ -67,6 +67,11 @@ def refusal(folder: Path, text: str | bytes) -> str:
             "[text]\nnormalizers = ['a', 1]\n",
             "5: normalizers in [text] is a list; a list (a text in quotes for each item) is wanted",
         ),
+        (
+            "[text]\nvowel_clusters = [['a']]\n",
+            "5: vowel_clusters is [['a']]; lists of two phonemes or more are wanted, one character (NFD) each, "
+            'for instance [["a", "ɪ"]] ([text])',
+        ),
         ("[plugins]\ndisabled = 'a'\n", "5: disabled must be a list of plugin names"),
         ("[plugins]\ndisable = ['a']\n", "5: unknown key 'disable' in [plugins]; did you mean 'disabled'?"),
         (
@@ -77,6 +82,12 @@ def refusal(folder: Path, text: str | bytes) -> str:
 )
 def test_a_wrong_setting_is_one_line_with_its_line_number(rest: str, message: str, folder: Path) -> None:
     assert refusal(folder, HEAD + rest) == f"workbench.toml:{message}"
+
+
+@pytest.mark.parametrize("clusters", ["[['a', 'ã']]", "[['a', 'bc']]", "[['a', '']]", "[[]]"])
+def test_vowel_clusters_are_lists_of_single_code_points_in_nfd(clusters: str, folder: Path) -> None:
+    said = refusal(folder, f"{HEAD}[text]\nvowel_clusters = {clusters}\n")
+    assert said.startswith(f"workbench.toml:5: vowel_clusters is {clusters}; lists of two phonemes or more are wanted")
 
 
 @pytest.mark.parametrize(

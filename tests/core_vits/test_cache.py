@@ -61,12 +61,29 @@ def test_the_key_changes_with_recording_text_speaker_and_every_setting(tmp_path:
                 {"sample_rate": 22_050}, {"trim_silence": False}, {"keep_seconds_before": 0.2},
                 {"keep_seconds_after": 0.2}, {"phonemizer": "piper"}, {"phonemizer_version": "1.52 abc"},
                 {"language": "uk"}, {"id_map_md5": "1" * 32}, {"normalizers": ("numbers 1.0",)},
+                {"vowel_clusters": (("a", "ɪ"),)}, {"vowel_clusters": (("a", "ʊ"),)},
             )
         ),
+        clip_key(SETTINGS, one, "Да.", None, (1, 0, 2)),
+        clip_key(SETTINGS, one, "Да.", None, (1, 0, 3)),
     ]  # fmt: skip
     assert len({key, *changed}) == len(changed) + 1
     one.rename(tmp_path / "renamed.wav")
     assert clip_key(SETTINGS, tmp_path / "renamed.wav", "Да.", None) == key
+
+
+def test_neither_size_nor_date_hide_that_a_recording_was_made_again(tmp_path: Path) -> None:
+    recording = tmp_path / "one.wav"
+    recording.write_bytes(b"first")
+    os.utime(recording, ns=(10**18, 10**18))
+    before = clip_key(SETTINGS, recording, "Да.", None)
+    recording.write_bytes(b"later")
+    os.utime(recording, ns=(10**18, 10**18))
+    assert clip_key(SETTINGS, recording, "Да.", None) != before
+
+
+def test_clips_without_clusters_stay_where_they_were_before_there_were_any() -> None:
+    assert SETTINGS.fingerprint() == "15432a54a52be55e25a9400e703805ec"
 
 
 def test_the_id_map_hash_does_not_depend_on_order_or_container() -> None:

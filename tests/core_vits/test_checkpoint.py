@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
-import pickle
-import random
 import re
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,11 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from core_vits import checkpoint
-from core_vits.checkpoint import architecture_from_state_dict, load_checkpoint, save_atomic, sweep_temporaries
+from core_vits.checkpoint import (
+    architecture_from_state_dict,
+    inspect_checkpoint,
+    load_checkpoint,
+    save_atomic,
+    sweep_temporaries,
+)
 from core_vits.config import PRESETS, ModelConfig, piper_hyperparameters
 from core_vits.errors import CheckpointFileError
 from core_vits.train.models import VoiceModels
@@ -35,6 +39,23 @@ def value_in(path: Path) -> float:
 
 def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.glob(".ckpt-*")]
+
+
+def assert_equal(ours: Any, theirs: Any) -> None:
+    """Values, types, and the layout of tensors; an ordered dictionary of theirs is a plain one of ours."""
+    if isinstance(theirs, torch.Tensor):
+        assert torch.equal(ours, theirs)
+        assert (ours.dtype, ours.stride()) == (theirs.dtype, theirs.stride())
+    elif isinstance(theirs, dict):
+        assert list(ours) == list(theirs)
+        for key, value in theirs.items():
+            assert_equal(ours[key], value)
+    elif isinstance(theirs, list | tuple):
+        assert isinstance(ours, list if isinstance(theirs, list) else tuple)
+        for one, other in zip(ours, theirs, strict=True):
+            assert_equal(one, other)
+    else:
+        assert (type(ours), ours) == (type(theirs), theirs)
 
 
 def message_of(path: Path) -> str:
@@ -148,7 +169,7 @@ class TestLoading:
     def test_another_archive_is_not_a_checkpoint(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.ckpt", "w") as archive:
             archive.writestr("word/document.xml", "x")
-        assert "damaged" in message_of(tmp_path / "a.ckpt")
+        assert "an archive of other files, not a checkpoint" in message_of(tmp_path / "a.ckpt")
 
     @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.999])
     def test_a_cut_off_file_says_so(self, tmp_path: Path, part: float) -> None:
@@ -174,23 +195,48 @@ class TestLoading:
         assert "refused" in text
         assert not canary.exists()
 
-    def test_a_hidden_pickle_in_a_renamed_record_runs_nothing(self, tmp_path: Path) -> None:
-        canary = tmp_path / "canary"
+    @pytest.mark.parametrize("name", ["run_minid", "run_minid_ms", "run_minid_mrd"])
+    def test_what_is_read_is_what_torch_reads(self, shared: Path, name: str) -> None:
+        path = shared / "fixtures" / name / "last.ckpt"
+        assert_equal(load_checkpoint(path), torch.load(path, weights_only=True))
 
-        class Evil:
-            def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
-                return eval, (f"open({str(canary)!r}, 'w')",)
+    def test_every_kind_of_tensor_that_a_checkpoint_may_hold_is_read_as_torch_reads_it(self, tmp_path: Path) -> None:
+        base = torch.arange(24.0)
+        kinds = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,
+                 torch.int8, torch.uint8, torch.bool)  # fmt: skip
+        tensors = {
+            **{str(kind): base.to(kind) for kind in kinds},
+            "transposed": base.view(4, 6).t(),
+            "a part": base[3:9],
+            "every second": base[::2],
+            "one number": torch.tensor(2.5),
+            "none": torch.empty(0, 3),
+            "parameter": torch.nn.Parameter(base.clone()),
+        }
+        data = {"state_dict": tensors, "rng": [torch.get_rng_state()], "size": torch.Size([1, 2]), "n": np.float64(0.5)}
+        torch.save({key: value for key, value in data.items() if key != "n"}, tmp_path / "a.ckpt")
+        read = load_checkpoint(tmp_path / "a.ckpt")
+        assert_equal(read, torch.load(tmp_path / "a.ckpt", weights_only=True))
+        shared_memory = {read["state_dict"][name].untyped_storage().data_ptr() for name in ("transposed", "a part")}
+        assert len(shared_memory) == 1
+        torch.save(data, tmp_path / "b.ckpt")
+        assert load_checkpoint(tmp_path / "b.ckpt")["n"] == 0.5
 
-        torch.save({"state_dict": Evil()}, tmp_path / "a.ckpt", pickle_protocol=2)
-        (tmp_path / "b.ckpt").write_bytes(pickle.dumps(Evil(), protocol=2))
-        (tmp_path / "d.ckpt").write_bytes(pickle.dumps(Evil()))
-        torch.save({"state_dict": Evil()}, tmp_path / "c.ckpt", _use_new_zipfile_serialization=False)
-        for name in ("a.ckpt", "b.ckpt", "c.ckpt"):
-            text = message_of(tmp_path / name)
-            assert "refused: the file wants to import" in text
-            assert "eval" in text
-        assert "not a checkpoint" in message_of(tmp_path / "d.ckpt")
-        assert not canary.exists()
+    def test_a_part_of_a_file_is_read_and_checked_alone(self, tmp_path: Path) -> None:
+        save_atomic(tmp_path / "a.ckpt", {**payload(), "optimizer_states": [torch.full((300,), 7.0)]})
+        whole = (tmp_path / "a.ckpt").read_bytes()
+        place = whole.index(torch.full((300,), 7.0).numpy().tobytes())
+        (tmp_path / "a.ckpt").write_bytes(whole[:place] + b"\0\0\0\1" + whole[place + 4 :])
+        part = load_checkpoint(tmp_path / "a.ckpt", keys=("state_dict",))
+        assert list(part) == ["state_dict"]
+        assert "the checksum of" in message_of(tmp_path / "a.ckpt")
+
+    def test_a_glance_shows_shapes_without_reading_the_tensors(self, tmp_path: Path) -> None:
+        save_atomic(tmp_path / "a.ckpt", payload())
+        seen = inspect_checkpoint(tmp_path / "a.ckpt")
+        assert seen["state_dict"]["model_g.weight"].shape == (20_000,)
+        assert seen["state_dict"]["model_g.weight"].is_meta
+        assert seen["epoch"] == 3
 
     def test_paths_in_a_checkpoint_of_the_first_piper_become_text(self, tmp_path: Path) -> None:
         data = {**payload(), "hyper_parameters": {"dataset": [Path("/data/voice/dataset.jsonl")]}}
@@ -206,25 +252,6 @@ class TestLoading:
         (tmp_path / "a.ckpt").write_bytes(whole)
         text = message_of(tmp_path / "a.ckpt")
         assert re.search(r"the file is damaged \(the checksum of '.*data/0' is wrong\)", text)
-
-    def test_thousands_of_damaged_files_never_raise_anything_else(self, tmp_path: Path) -> None:
-        buffer = io.BytesIO()
-        torch.save(payload(size=200), buffer)
-        whole = buffer.getvalue()
-        choose = random.Random(5)
-        readable = 0
-        for _ in range(400):
-            damaged = bytearray(whole)
-            for _ in range(choose.randint(1, 8)):
-                damaged[choose.randrange(len(damaged))] = choose.randrange(256)
-            path = tmp_path / "a.ckpt"
-            path.write_bytes(damaged)
-            try:
-                load_checkpoint(path)
-                readable += 1
-            except CheckpointFileError as error:
-                assert "\n" not in str(error)  # noqa: PT017  # any other exception fails the test
-        assert readable < 400
 
 
 class TestArchitecture:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core_vits.layers.attention import RelativeSelfAttention, band_to_dense, dense_to_band
-from core_vits.layers.duration import DepthwiseStack
+from core_vits.layers.duration import DepthwiseConv, DepthwiseStack
 from core_vits.layers.flow import CouplingFlow
 from core_vits.layers.segments import length_mask, pad_to, slice_segments, slice_starts
 from core_vits.layers.spline import rational_quadratic_spline
@@ -128,6 +128,23 @@ def test_depthwise_stack_equals_its_convolutions() -> None:
         hidden = functional.conv1d(hidden, weights[f"convs_1x1.{layer}.weight"], weights[f"convs_1x1.{layer}.bias"])
         expected = expected + functional.gelu(functional.layer_norm(hidden.transpose(1, 2), (6,)).transpose(1, 2))
     assert torch.allclose(stack(x, mask), expected * mask, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 4, 30])
+@pytest.mark.parametrize("dilation", [1, 3, 9])
+def test_depthwise_convolution_and_its_gradients_are_those_of_torch(dilation: int, length: int) -> None:
+    ours = DepthwiseConv(5, dilation).double()
+    torchs = nn.Conv1d(5, 5, 3, groups=5, dilation=dilation, padding=dilation, dtype=torch.float64)
+    torchs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, length, 5, dtype=torch.float64, requires_grad=True)
+    seed = torch.randn(2, length, 5, dtype=torch.float64)
+    here, there = ours(x), torchs(x.transpose(1, 2)).transpose(1, 2)
+    assert torch.allclose(here, there)
+    found = torch.autograd.grad((here * seed).sum(), (x, *ours.parameters()))
+    wanted = torch.autograd.grad((there * seed).sum(), (x, *torchs.parameters()))
+    assert all(torch.allclose(one, other) for one, other in zip(found, wanted, strict=True))
+    with torch.no_grad():
+        assert torch.equal(ours(x), here)
 
 
 def test_flow_backwards_undoes_the_flow() -> None:

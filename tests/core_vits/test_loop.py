@@ -118,6 +118,15 @@ class TestResume:
         trainer, notes, outcome = run(tmp_path, stop=StopAt(0).reached())
         assert (outcome, trainer.position.step, notes.saved) == ("stopped", 0, [])
 
+    def test_a_new_run_that_goes_on_from_the_middle_of_an_epoch_ends_with_the_same_weights_too(
+        self, tmp_path: Path, whole: Whole
+    ) -> None:
+        first, before, _ = run(tmp_path / "one", stop=StopAt(6))
+        second, after, outcome = run(tmp_path / "two", begin_with=tmp_path / "one" / "epoch=1-step=12.ckpt")
+        assert (outcome, first.position) == ("completed", Position(epoch=1, batch=2, step=6))
+        assert before.losses + after.losses == whole.losses
+        assert_same(whole.weights, weights(second))
+
     def test_resuming_passes_over_a_damaged_newest_checkpoint_and_says_so(self, tmp_path: Path, whole: Whole) -> None:
         good = tmp_path / "epoch=0-step=8.ckpt"
         good.write_bytes((whole.folder / good.name).read_bytes())
@@ -167,7 +176,7 @@ class TestResume:
         payload = load_checkpoint(whole.folder / "epoch=1-step=16.ckpt")
         payload["state_dict"] = {k: v for k, v in payload["state_dict"].items() if k.startswith("model_g.")}
         torch.save(payload, tmp_path / "generator.ckpt")
-        second = Trainer(settings(), CONFIG, MadeUpData(), tmp_path / "b", callbacks=[notes := Notes()])
+        second = Trainer(settings(epochs=3), CONFIG, MadeUpData(), tmp_path / "b", callbacks=[notes := Notes()])
         second._resume(tmp_path / "generator.ckpt")
         generator = {key: value for key, value in weights(second).items() if key.startswith("model_g.")}
         assert_same(generator, whole.weights)
@@ -192,6 +201,9 @@ class TestCheckpointContents:
         assert set(ours) == {*peers, EXTRAS_KEY}
         assert list(ours["state_dict"]) == list(peers["state_dict"])
         assert ours["hyper_parameters"].keys() == peers["hyper_parameters"].keys()
+        # Piper's command line also checks kinds: a weight of 45.0 where it wants 45 makes it refuse the whole file.
+        kinds = {name: type(value) for name, value in peers["hyper_parameters"].items()}
+        assert {name: type(value) for name, value in ours["hyper_parameters"].items()} == kinds
         assert ours["hyper_parameters"]["warmstart_ckpt"] is None
         assert ours["hyper_parameters"]["vocoder_warmstart_ckpt"] is None
         for mine, theirs in zip(ours["optimizer_states"], peers["optimizer_states"], strict=True):

@@ -11,6 +11,7 @@ import pytest
 from core_vits.manifest import (
     Manifest,
     ManifestError,
+    Row,
     escapes,
     find_recording,
     read_metadata,
@@ -98,6 +99,67 @@ def test_speakers_are_numbered_by_first_appearance(table: Path) -> None:
     manifest = read(table, "a|mia|x\nb|tom|y\nc|mia|z\nd|text only\n", multi_speaker=True)
     assert speaker_ids(manifest.rows) == {"mia": 0, "tom": 1}
     assert kinds(manifest) == [(4, "columns")]
+
+
+def rows_of(*speakers: str) -> list[Row]:
+    return [Row(line, f"{line}.wav", "Да.", speaker) for line, speaker in enumerate(speakers, 1)]
+
+
+def test_speakers_are_numbered_by_falling_number_of_clips_as_pipers_first_version_did() -> None:
+    rows = rows_of("mia", "tom", "ann", "ann", "bob", "bob")
+    assert speaker_ids(rows, by_clips=True) == {"ann": 0, "bob": 1, "mia": 2, "tom": 3}
+    assert speaker_ids(rows) == {"mia": 0, "tom": 1, "ann": 2, "bob": 3}
+
+
+def test_known_speakers_keep_their_numbers_and_new_ones_get_the_free_ones() -> None:
+    rows = rows_of("new", "mia", "newer", "newer", "newest")
+    known = {"tom": 3, "mia": 1}
+    assert speaker_ids(rows, known=known) == {"new": 0, "mia": 1, "newer": 2, "tom": 3, "newest": 4}
+    assert speaker_ids(rows, by_clips=True, known=known) == {"newer": 0, "mia": 1, "new": 2, "tom": 3, "newest": 4}
+    assert list(speaker_ids(rows, known=known).values()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("data", "multi_speaker", "row"),
+    [
+        ("a.wav|Да.|1 0 15  0 2", False, ("Да.", None, (1, 0, 15, 0, 2))),
+        ("a.wav||1 0 2", False, ("", None, (1, 0, 2))),
+        ("a.wav|1 0 2", False, ("", None, (1, 0, 2))),
+        ("a.wav|mia|Да.|1 255", True, ("Да.", "mia", (1, 255))),
+        ("a.wav|mia|raw|Да.|7", True, ("Да.", "mia", (7,))),
+        ("a.wav|mia|7 8", True, ("", "mia", (7, 8))),
+    ],
+)
+def test_a_table_of_phoneme_ids_gives_them_as_they_stand(
+    table: Path, data: str, multi_speaker: bool, row: tuple[str, str | None, tuple[int, ...]]
+) -> None:
+    manifest = read(table, data, phoneme_ids=True, multi_speaker=multi_speaker)
+    assert manifest.problems == ()
+    assert [(item.text, item.speaker, item.phoneme_ids) for item in manifest.rows] == [row]
+
+
+def test_what_is_no_phoneme_id_is_a_problem_with_its_line(table: Path) -> None:
+    lines = [
+        "a|x|1 2",
+        "b|x|",
+        "c|x|1 256 2",
+        "d|x|1 -2",
+        "e|x|1 2.5",
+        f"f|x|{'9' * 5000}",
+        "g|x|1 ٣",
+        "h|Да, да.",
+        "i",
+    ]
+    manifest = read(table, "\n".join(lines), phoneme_ids=True)
+    assert [row.line for row in manifest.rows] == [1]
+    assert kinds(manifest) == [*((line, "ids") for line in range(2, 9)), (9, "columns")]
+    said = [problem.message for problem in manifest.problems]
+    assert "has no phoneme ids" in said[0]
+    assert "the phoneme id 256 is too high, wanted are numbers from 0 to 255" in said[1]
+    assert "'-2' is no phoneme id" in said[2]
+    assert '[dataset] type = "text"' in said[6]
+    assert "wanted is file|text|ids" in said[7]
+    assert all(problem.skipped and len(problem.message) < 200 for problem in manifest.problems)
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \n", "a|b".encode("utf-16")])

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from core_vits.phonemes import PHONEME_ID_MAP, espeak_data_fingerprint, espeak_voice_names, phonemes_to_ids
+from core_vits.phonemes import (
+    PHONEME_ID_MAP,
+    espeak_data_fingerprint,
+    espeak_voice_names,
+    looks_like_ids,
+    looks_phonetic,
+    phonemes_to_ids,
+)
 
 
 def test_the_id_map_is_the_one_that_piper_writes_into_its_voices(shared: Path) -> None:
@@ -76,3 +83,32 @@ def test_the_fingerprint_changes_with_any_dictionary(tmp_path: Path) -> None:
     with_english = espeak_data_fingerprint(tmp_path)
     (tmp_path / "en_dict").write_bytes(b"three")
     assert len({before, with_english, espeak_data_fingerprint(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Съешь ещё этих мягких французских булок, да выпей чаю.",
+        "The quick brown fox jumps over the lazy dog.",
+        "Zəfər, jaketini də papağını da götür, bu axşam hava çox soyuq olacaq.",
+        "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία.",
+        "Bạn có nói được tiếng Việt không?",
+        "Èʋegbe nye gbegbɔgblɔ si wodona le Ghana kple Togo.",
+        "",
+        "1 0 14 0 2",
+    ],
+)
+def test_words_are_not_taken_for_phonemes(text: str) -> None:
+    assert not looks_phonetic([text])
+
+
+@pytest.mark.parametrize("text", ["dˈobrɨj dʲˈenʲ.", "hɛlˈoʊ wˈɜːld", "ɡˈuːtən tˈɑːk", "bɔ̃ʒˈuʁ"])
+def test_ipa_is_recognised(text: str) -> None:
+    assert looks_phonetic([text])
+
+
+def test_rows_of_numbers_are_taken_for_ids_when_they_are_most() -> None:
+    assert looks_like_ids(["1 0 14 0 2", "1 0 15 0 2", "Да."])
+    assert not looks_like_ids(["1 0 14 0 2", "Да.", "Нет."])
+    assert not looks_like_ids(["5", "12 7", "10 20 30"])
+    assert not looks_like_ids([])

@@ -34,13 +34,14 @@ from workbench.api import PhonemizerSpec, Plugin
 def broken(): raise RuntimeError("boom")
 class Several(Plugin):
     def workbench_register_phonemizers(self):
-        def spec(name, preference, languages, available=None):
+        def spec(name, preference, languages, available=None, **more):
             return PhonemizerSpec(name=name, target="a:b", preference=preference, languages=frozenset(languages),
-                                  available=available)
+                                  available=available, **more)
         yield spec("anything", 1000, {"*"}, lambda: "no licence here")
         yield spec("elvish", 900, {"sjn"})
         yield spec("plain", 800, {"*"})
         yield spec("faulty", 950, {"*"}, broken)
+        yield spec("reader", 2000, {"*"}, automatic=False)
 plugin = Several()
 """
 
@@ -105,6 +106,18 @@ def test_auto_takes_the_preferred_phonemizer_that_can_be_used(distributions: Dis
     host = Host.load(None, environ={"WORKBENCH_PLUGINS": "several"})
     assert host.phonemizer_for("ru").spec.name == "plain"
     assert host.phonemizer_for("sjn-ME").spec.name == "elvish"
+
+
+def test_a_phonemizer_that_must_be_named_is_never_chosen_by_itself(
+    distributions: Distributions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributions.add("several", PHONEMIZERS)
+    host = Host.load(None, environ={"WORKBENCH_PLUGINS": "several"})
+    assert host.phonemizer_for("ru", "reader").spec.name == "reader"
+    named = [item for item in host.phonemizers() if item.spec.name == "reader"]
+    monkeypatch.setattr(host, "phonemizers", lambda: named)
+    with pytest.raises(PluginError, match=r"reader is used only where \[text\] phonemizer names it"):
+        host.phonemizer_for("ru")
 
 
 def test_a_phonemizer_that_cannot_be_used_says_why(distributions: Distributions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import RunActiveError
+from workbench.jobs import rundir
 from workbench.jobs.rundir import (
     MESSAGE_LIMIT,
     FileLock,
@@ -88,6 +90,22 @@ def test_events_after_a_torn_line_are_read(tmp_path: Path) -> None:
         file.write('{"time": 1, "kind": "epo')
     append_event(tmp_path, "finished", state="completed")
     assert [event["kind"] for event in read_lines(tmp_path / "events.jsonl")] == ["started", "finished"]
+
+
+@pytest.mark.parametrize("before", ["", "a longer message than the one that comes now, and then some"])
+def test_a_full_disk_cannot_keep_a_run_from_saying_that_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    write_status(tmp_path, state="running", message=before)
+    monkeypatch.setattr(rundir, "write_json", full_disk)
+    assert write_status(tmp_path, state="failed", message="the disk is full")
+    assert (read_status(tmp_path)["state"], read_status(tmp_path)["message"]) == ("failed", "the disk is full")
+    assert not write_status(tmp_path, note="x" * 100_000), "this needs new blocks"
+    assert read_status(tmp_path)["message"] == "the disk is full"
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_many_threads_append_whole_lines(tmp_path: Path) -> None:

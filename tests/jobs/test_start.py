@@ -31,7 +31,7 @@ from workbench.jobs import start
 from workbench.jobs.checks import check_not_done
 from workbench.jobs.rundir import FileLock, ask_to_stop, is_held, read_json, read_lines, write_json, write_status
 from workbench.jobs.runs import list_runs, read_run
-from workbench.jobs.start import request_stop, resume_run, run_workspace, start_run, wait
+from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run, wait
 
 TRAIN = """
 import sys, time
@@ -191,6 +191,43 @@ def test_a_supervisor_that_can_not_start_is_reported_with_its_last_line(
         start_run(workspace, host)
 
 
+def test_a_run_keeps_a_copy_of_the_phoneme_map_it_began_with(workspace: Workspace, host: Any) -> None:
+    own = workspace.root / "own.json"
+    own.write_text('{"_": 0, "^": 1, "$": 2, "a": 14}')
+    run = start_run(workspace, host, overrides={"text.phoneme_map": "own.json"})
+    own.unlink()
+    kept = run_workspace(run.folder).phoneme_map
+    assert kept == run.folder / "phonemes.json"
+    assert read_json(kept)["a"] == 14
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ({"phoneme_map": "no.json"}, r"no\.json: can't be read"),
+        ({"phoneme_map": "own.json"}, r"own\.json: 'a' has the id 999"),
+        ({"phoneme_map": "good.json", "vowel_clusters": [["a", "j"]]}, r"good\.json has no id for 'aj'"),
+    ],
+)
+def test_a_phoneme_map_that_can_not_be_used_leaves_no_run(
+    workspace: Workspace, host: Any, text: dict[str, Any], said: str
+) -> None:
+    (workspace.root / "own.json").write_text('{"_": 0, "^": 1, "$": 2, "a": 999}')
+    (workspace.root / "good.json").write_text('{"_": 0, "^": 1, "$": 2}')
+    host.phonemizer_for = lambda *_: SimpleNamespace(spec=SimpleNamespace(phoneme_type="espeak"))
+    with pytest.raises(ConfigError, match=said):
+        start_run(workspace, host, overrides={f"text.{key}": value for key, value in text.items()})
+    assert not workspace.runs.exists()
+
+
+def test_given_ids_start_without_a_phonemizer(workspace: Workspace, host: Any) -> None:
+    workspace.metadata.write_text("a|1 0 14 0 2\nc|1 0 15 0 2\n")
+    ids = {"dataset.type": "phoneme_ids", "voice.language": "xx"}
+    with pytest.raises(PluginError, match="no phonemizer"):
+        start_run(workspace, host, overrides={**ids, "text.phonemizer": "espeak"})
+    assert start_run(workspace, host, overrides=ids).live
+
+
 @pytest.mark.parametrize("missing", ["metadata.csv", "wavs"])
 def test_a_data_set_that_is_not_there_is_named(workspace: Workspace, host: Any, missing: str) -> None:
     path = workspace.root / missing
@@ -297,6 +334,36 @@ def test_a_checkpoint_to_go_on_from_must_exist_and_is_written_down(workspace: Wo
         archive.writestr("a/data.pkl", b"")
     run = start_run(workspace, host, resume=workspace.root / "a.ckpt")
     assert run.identity["resumed_from"] == str(workspace.root / "a.ckpt")
+
+
+def test_the_start_table_is_obeyed_and_written_down(workspace: Workspace, host: Any) -> None:
+    with zipfile.ZipFile(workspace.root / "a.ckpt", "w") as archive:
+        archive.writestr("a/data.pkl", b"")
+    begun = with_overrides(workspace, {"start.checkpoint": "a.ckpt", "start.mode": "vocoder"})
+    run = start_run(begun, host, model={"hidden_channels": 48})
+    assert run.identity["resumed_from"] == str(workspace.root / "a.ckpt")
+    assert run.identity["model"] == {"hidden_channels": 48}
+    assert run_workspace(run.folder).start == begun.start
+    request_stop(run.folder)
+    wait(run.folder, 20)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        start_run(workspace, host, overrides={"start.checkpoint": "none.ckpt"})
+
+
+def test_going_on_from_a_run_that_held_its_learning_rates_holds_them(workspace: Workspace) -> None:
+    path = workspace.root / "a.ckpt"
+    for mode, rate, expected in (
+        ("resume", "keep", "keep"),
+        ("resume", "set", "continue"),
+        ("resume", "continue", "continue"),
+        ("warm-start", "keep", "continue"),
+    ):
+        table = {"start.checkpoint": "b.ckpt", "start.mode": mode, "start.learning_rate": rate}
+        settings = with_overrides(workspace, table)
+        assert going_on_from(path, settings)["start.learning_rate"] == expected
+        assert going_on_from(path, settings)["start.mode"] == "resume"
+    from_scratch = with_overrides(workspace, {"start.learning_rate": "keep"})
+    assert going_on_from(path, from_scratch)["start.learning_rate"] == "continue"
 
 
 def test_a_stopped_run_goes_on_in_its_own_directory(workspace: Workspace, host: Any) -> None:

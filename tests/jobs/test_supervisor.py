@@ -227,6 +227,22 @@ def test_usage_errors_are_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_launcher_that_passes_on_a_signal_has_the_last_word(
+    make_run: Callable[..., Path],
+) -> None:
+    code = """
+        write_status(run, message="curves can't be written")
+        print("process 2 of 2 was killed by SIGKILL", flush=True)
+        sys.exit({code})
+    """
+    run = make_run(train=code.replace("{code}", str(128 + signal.SIGKILL)))
+    view = finish(run)
+    assert (view.state, view.message) == ("failed", "process 2 of 2 was killed by SIGKILL")
+    shutil.rmtree(run)
+    run = make_run(train=code.replace("{code}", "2"))
+    assert finish(run).message == "curves can't be written"
+
+
 def test_the_last_line_of_a_log_is_found_behind_any_bytes(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     assert last_line(log) == ""

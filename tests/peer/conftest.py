@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_voice import voice_config, write_checkpoint
 
+from core_vits import _align
 from workbench.api import VoiceIdentity
 from workbench_onnx.exporter import OnnxExporter
 
 Ask = Callable[..., Any]
+Drive = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +48,29 @@ def ask_peer(peer_python: Path) -> Ask:
         return json.loads(done.stdout.splitlines()[-1])
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def drive_piper(peer_python: Path) -> Drive:
+    """Run a command of `drive_piper.py` in the peer's environment; what it printed."""
+    probe = [str(peer_python), "-P", "-c", "import piper.train.vits.lightning, onnxscript"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("needs the peer with what its trainer needs (run `make peer` again)")
+
+    def drive(command: str, *arguments: object, options: Mapping[str, object], cwd: Path, narrow: int = 1) -> str:
+        program = [str(peer_python), "-P", str(Path(__file__).with_name("drive_piper.py"))]
+        program += ["--align", _align.__file__, "--narrow", str(narrow), command, *map(str, arguments)]
+        for name, value in options.items():
+            program += [f"--{name}", str(value)]
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        done = subprocess.run(
+            program, capture_output=True, text=True, env=environment, cwd=cwd, timeout=280, check=False
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, f"the peer ended with {done.returncode}: {said[-3000:]}"
+        return said
+
+    return drive
 
 
 class PeerVoice:

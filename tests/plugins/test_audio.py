@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from workbench.api.testing import PlayerContract, PluginContract, write_tone
@@ -272,6 +273,14 @@ def test_what_the_worker_plays_is_heard_sample_for_sample(worker: Worker, sound:
     assert found[-1] is not None, "the end was cut off"
 
 
+def test_a_flac_recording_is_heard_too(worker: Worker, sound: Recorder, tmp_path: Path) -> None:
+    wanted = write_speech_like(tmp_path / "voice.wav", 1.0)
+    soundfile.write(tmp_path / "clip.flac", wanted, RATE, subtype="PCM_16")
+    played, heard = sound.record(lambda: worker.call(PLAY, wav=str(tmp_path / "clip.flac")), seconds=0.8)
+    assert played["message"].startswith("played clip.flac (1.0 s) on ")
+    assert len([place for place in places(heard, wanted) if place is not None]) >= 15
+
+
 def test_stopping_ends_the_sound_before_its_end(
     sound: Recorder, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,3 +318,19 @@ def test_a_device_that_is_not_there_falls_back_to_the_file_player(
     message = played["message"]
     assert message.startswith("No sound here (sounddevice: the sound device can't play it: No output device matching")
     assert message.endswith(f"The WAV: {tmp_path / 'voice.wav'} (0.2 s). Open it with any player of this machine.")
+
+
+def test_without_sound_a_flac_recording_is_named_where_it_lies_and_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    soundfile.write(tmp_path / "clip.flac", np.zeros(8000, np.int16), 16000)
+    (tmp_path / "broken.flac").write_bytes((tmp_path / "clip.flac").read_bytes()[:30])
+    with Worker("audio", log=tmp_path / "worker.log") as worker:
+        played = worker.call(PLAY, wav=str(tmp_path / "clip.flac"), player="file")
+        with pytest.raises(EnvironmentProblem, match=r"broken\.flac: can't be decoded"):
+            worker.call(PLAY, wav=str(tmp_path / "broken.flac"))
+    assert played["message"].startswith(f"{tmp_path / 'clip.flac'} (0.5 s). ")
+    assert not list((tmp_path / "temporary").iterdir())

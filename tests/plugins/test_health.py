@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from core_vits.phonemes import PHONEME_ID_MAP
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
 from workbench.api.testing import HealthRuleContract, PluginContract, make_facts, make_utterance, one_line
 from workbench.errors import DatasetError
@@ -357,6 +358,39 @@ def test_no_usable_row_blocks_and_missing_files_are_one_clear_line(dataset: Call
     (folder / "metadata.csv").unlink()
     with pytest.raises(DatasetError, match="no such file"):
         scan(str(folder))
+
+
+def test_a_table_of_ids_is_scanned_without_any_phonemizer(dataset: Callable[..., Path]) -> None:
+    folder = dataset(
+        {"clip_001.wav": "1 0 14 0 2", "clip_002.wav": "Да.|1 0 200 0 2", "clip_003.wav": "Да.|1 0 256 0 2"},
+        ordinary=3,
+        settings='[dataset]\ntype = "phoneme_ids"\n[plugins]\ndisabled = ["espeak", "piper"]\n',
+    )
+    table = folder / "metadata.csv"
+    table.write_text("\n".join(table.read_text("utf-8").splitlines()[3:]) + "\n", "utf-8")
+    report = scan(str(folder))
+    assert found_in(report) == [
+        ("drops", "metadata.ids", "metadata.csv:3"),
+        ("warns", "dataset.batch", "metadata.csv"),
+        ("warns", "dataset.validation", "metadata.csv"),
+        ("warns", "ids.unnamed", "metadata.csv"),
+    ]
+    assert [item["phonemes"] for item in report["utterances"]] == ["a", ""]
+    assert report["summary"]["phonemes"]["unknown"] == {"#200": 1}
+    assert report["summary"]["usable"] == 2
+
+
+def test_a_phoneme_map_is_checked_and_decides_the_coverage(dataset: Callable[..., Path]) -> None:
+    folder = dataset(settings='[text]\nphoneme_map = "map.json"\n')
+    assert ("blocks", "phonemes.map", "[text]") in found_in(scan(str(folder)))
+    own = {symbol: ids[0] for symbol, ids in PHONEME_ID_MAP.items() if symbol != "ˈ"}
+    (folder / "map.json").write_text(json.dumps({**own, "☃": 7}), "utf-8")
+    report = scan(str(folder))
+    (warned,) = [item for item in report["findings"] if item["subject"] == "[text]"]
+    assert (warned["rule"], warned["severity"]) == ("phonemes.map", "warns")
+    assert "have the same id 7" in warned["message"]
+    assert set(report["summary"]["phonemes"]["unknown"]) == {"ˈ"}
+    assert sum(item["rule"] == "phonemes.unknown" for item in report["findings"]) == 24
 
 
 def test_without_a_phonemizer_the_rest_is_still_scanned(dataset: Callable[..., Path]) -> None:

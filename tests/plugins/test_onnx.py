@@ -20,10 +20,10 @@ from tiny_voice import tiny_model, voice_config, write_checkpoint
 
 from core_vits.checkpoint import load_checkpoint, save_atomic
 from core_vits.infer import Scales, load_generator, synthesize
+from core_vits.languages import language_block
 from workbench.api import Severity, VoiceIdentity
 from workbench.api.testing import ExporterContract, PluginContract
 from workbench_onnx.exporter import OnnxExporter, _known_warnings_ignored, write_together
-from workbench_onnx.languages import language_block
 from workbench_onnx.settings import OnnxSettings
 from workbench_onnx.verifier import TOLERANCE, OnnxVerifier
 from workbench_onnx.voice_config import VoiceConfigError, complete_config
@@ -197,6 +197,18 @@ def test_the_tokens_table_has_one_code_point_a_line_and_every_phoneme_of_the_voi
     assert "  3" in lines  # the space
     assert all(len(line.rsplit(" ", 1)[0]) == 1 for line in lines)
     assert len(lines) == sum(len(symbol) == 1 for symbol in single.config["phoneme_id_map"])
+
+
+def test_clusters_are_no_tokens_of_sherpa_onnx_and_the_verdict_says_so(single: Exported, tmp_path: Path) -> None:
+    config = {**voice_config(), "vowel_clusters": [["a", "ɪ"]]}
+    files = OnnxExporter().export(single.checkpoint, config, VOICE, tmp_path)
+    symbols = {line.rpartition(" ")[0] for line in files[2].read_text(encoding="utf-8").splitlines()}
+    assert "a" in symbols
+    assert all(len(symbol) == 1 for symbol in symbols)
+    verdict = OnnxVerifier().verify(single.checkpoint, files)
+    assert verdict.accepted
+    assert [(item.rule, item.severity) for item in verdict.findings[1:]] == [("onnx.clusters", Severity.WARNS)]
+    assert len(OnnxVerifier().verify(single.checkpoint, single.files).findings) == 1
 
 
 def test_without_tokens_there_are_two_files(single: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

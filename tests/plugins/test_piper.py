@@ -67,7 +67,7 @@ def test_a_text_that_ends_in_two_dots_does_not_speak_in_the_next_one(piper: Pipe
 def test_the_record_prefers_this_backend_to_the_systems_espeak() -> None:
     import workbench_espeak
 
-    (piper,) = workbench_piper.plugin.workbench_register_phonemizers()
+    piper, _ = workbench_piper.plugin.workbench_register_phonemizers()
     (espeak,) = workbench_espeak.plugin.workbench_register_phonemizers()
     assert isinstance(piper, PhonemizerSpec)
     assert (piper.preference, espeak.preference) == (20, 10)

@@ -9,15 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import tomli_w
 import torch
+from small_project import RATE, Project, prepared
 
 import workbench_espeak
 from core_vits.audio import to_int16
@@ -28,44 +28,6 @@ from workbench.train.prepare import main
 
 pytestmark = pytest.mark.skipif(bool(workbench_espeak.available()), reason=workbench_espeak.available() or "there")
 
-RATE = 16_000
-
-
-class Project:
-    """A workspace of 16 kHz noise bursts with Russian texts, and runs of it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.wavs = root / "wavs"
-        self.wavs.mkdir(parents=True)
-        self.rows: list[tuple[str, str]] = []
-        self.runs = 0
-
-    def clip(self, name: str, text: str, seconds: float = 2.0, seed: int = 1) -> None:
-        """Add a row and its recording."""
-        samples = np.random.default_rng(seed).normal(0, 0.1, int(seconds * RATE)).clip(-0.9, 0.9)
-        soundfile.write(self.wavs / f"{name}.wav", samples, RATE)
-        self.rows.append((name, text))
-
-    def run(self, **tables: Mapping[str, object]) -> Path:
-        """A new run directory with its settings."""
-        (self.root / "metadata.csv").write_text("".join(f"{file}|{text}\n" for file, text in self.rows), "utf-8")
-        self.runs += 1
-        run = self.root / "runs" / str(self.runs)
-        run.mkdir(parents=True)
-        settings: dict[str, Any] = {
-            "voice": {"name": "probe", "language": "ru", "quality": "tiny"},
-            "text": {"phonemizer": "espeak"},
-            "audio": {"sample_rate": RATE, "trim_silence": False},
-            "training": {"test_clips": 1},
-            "workspace": {"root": str(self.root), "file": str(self.root / "workbench.toml")},
-        }
-        for name, table in tables.items():
-            settings[name] = {**settings.get(name, {}), **table}
-        (run / "run.toml").write_text(tomli_w.dumps(settings), "utf-8")
-        (run / "run.json").write_text("{}", "utf-8")
-        return run
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
@@ -73,11 +35,6 @@ def project(tmp_path: Path) -> Project:
     for number in range(6):
         made.clip(f"clip{number}", f"Это предложение номер {number}.", seed=number)
     return made
-
-
-def prepared(run: Path) -> dict[str, Any]:
-    assert main([str(run)]) == 0
-    return rundir.read_json(run / "prepare.json")
 
 
 def test_clips_equal_the_peers_cache_and_so_do_their_ids(shared: Path, tmp_path: Path) -> None:
@@ -290,13 +247,14 @@ def test_a_full_disk_is_one_line_and_the_next_preparation_goes_on(project: Proje
     assert (again["reused"], again["made"]) == (2, 4)
 
 
+@pytest.mark.timeout(240)
 def test_a_killed_preparation_goes_on_where_it_was(project: Project) -> None:
     for number in range(10, 60):
         project.clip(f"clip{number}", f"Это предложение номер {number}.", seconds=4.0, seed=number)
     run = project.run(audio={"trim_silence": True})
     process = subprocess.Popen([sys.executable, "-m", "workbench.train.prepare", str(run)], stdout=subprocess.DEVNULL)
     index = None
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         index = next((project.root / ".cache").glob("*/index.jsonl"), None)
         if index is not None and index.stat().st_size > 1000:
@@ -322,6 +280,7 @@ def test_it_says_how_far_it_is(project: Project, monkeypatch: pytest.MonkeyPatch
     assert all((item["phase"], item["state"]) == ("prepare", "running") for item in seen)
 
 
+@pytest.mark.timeout(240)
 def test_several_processes_cut_exactly_as_one_does(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

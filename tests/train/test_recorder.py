@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 import wave
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -73,18 +75,44 @@ def test_every_curve_is_there_at_the_step_of_its_batch(run: Path, recorder: Reco
     assert follower.series("epoch").values[0] == pytest.approx(0.2)
 
 
-def test_a_point_can_be_read_within_a_second_while_the_run_goes_on(run: Path, recorder: Recorder) -> None:
-    begun = time.monotonic()
+def test_a_point_can_be_read_as_soon_as_it_is_written_while_the_run_goes_on(run: Path, recorder: Recorder) -> None:
     recorder.on_step_end(*step(1, **METRICS))
     assert len(follow(run).series("train/mel")) == 1
-    assert time.monotonic() - begun < 1.0
+    recorder.on_step_end(*step(2, **METRICS))
+    assert len(follow(run).series("train/mel")) == 2
+
+
+def test_the_log_says_where_it_computes_what_it_found_and_what_it_saved(
+    run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    recorder = Recorder(run)
+    recorder.on_run_start(replace(progress(7), device="cpu"), Path("epoch=0-step=14.ckpt"))
+    recorder.on_validation_end(progress(10), ValidationRecord(metrics={"mel": 1.25}))
+    path = run / "epoch=0-step=20.ckpt"
+    recorder.on_checkpoint(
+        progress(10), SavedCheckpoint(path=path, epoch=0, step=10, optimizer_step=20, bytes=1, kind="epoch")
+    )
+    recorder.on_problem(progress(10), "the disk\nis full")
+    recorder.on_run_end(progress(11), "stopped")
+    said = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(
+        r"training on cpu \(\d+ threads?\), goes on from epoch=0-step=14.ckpt, batch 7; 10 batches an epoch", said[0]
+    )
+    assert said[1:] == [
+        "epoch 0, batch 10: val mel 1.25",
+        "saved epoch=0-step=20.ckpt",
+        "the disk is full",
+        "stopped at batch 11",
+    ]
+    assert read_status(run)["device"] == "cpu"
 
 
 def test_validation_gives_curves_and_audio_that_plays(run: Path, recorder: Recorder) -> None:
     tone = (0.25 * np.sin(np.arange(8000) / 10)).astype(np.float32)
     samples = [
         Sample(name="привет", audio_S=tone, sample_rate=16000),
-        Sample(name="b", audio_S=tone, sample_rate=16000),
+        Sample(name="b", audio_S=tone, sample_rate=16000, speaker="миа 2/x"),
     ]
     recorder.on_validation_end(progress(10), ValidationRecord(metrics={"mel": 1.25, "kl": 2.0}, samples=samples))
     follower = follow(run)
@@ -92,7 +120,7 @@ def test_validation_gives_curves_and_audio_that_plays(run: Path, recorder: Recor
     audio = follower.audio()
     assert [(entry.tag, entry.step, entry.sample_rate) for entry in audio] == [
         ("sample/1", 10, 16000.0),
-        ("sample/2", 10, 16000.0),
+        ("sample/2_миа_2_x", 10, 16000.0),
     ]
     with wave.open(BytesIO(read_audio(audio[0]))) as file:
         assert (file.getnframes(), file.getframerate(), file.getnchannels()) == (8000, 16000, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,20 @@ from workbench.jobs.runs import PIPER, RunView, list_runs, read_run
 from workbench.tail.clips import Clip
 from workbench.tail.follower import RunFollower
 from workbench.tui.live import described
-from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
+from workbench.tui.services import (
+    Beginning,
+    Exported,
+    Played,
+    Progress,
+    Project,
+    ScanResult,
+    Spoken,
+    StartPlan,
+    VoiceFile,
+)
 
 NOW = 1_800_000_000.0
+GATE_SECONDS = 40.0
 LOSSES = {"mel": 24.0, "kl": 1.2, "duration": 1.4, "feature": 6.0, "generator": 2.4, "discriminator": 2.2}
 
 
@@ -84,6 +96,9 @@ class Recorded:
         self.export_result = Exported(files=(), largest_difference=None, accepted=False, message="not recorded")
         self.play_result = Played(played=True, message="played 1.9 s by sounddevice on 'default'")
         self.voices: list[VoiceFile] = []
+        self.speakers: tuple[str, ...] = ()
+        self.start_checkpoint: Path | None = None
+        self.plan_result: StartPlan | Exception = StartPlan()
         self.exports: dict[Path, Exported] = {}
         self.piper = PiperRuns(None)
         """Piper's own runs."""
@@ -134,7 +149,23 @@ class Recorded:
     def training_facts(self) -> str:
         return "48 clips of metadata.csv   20 epochs\nquality tiny   CPU"
 
-    def start(self, resume: RunView | None) -> RunView:
+    def beginning(self, checkpoint: Path | None) -> Beginning | None:
+        chosen = checkpoint or self.start_checkpoint
+        if chosen is None:
+            return None
+        return Beginning(checkpoint=chosen, mode="resume", learning_rate="continue", optimizer="keep")
+
+    def plan_start(self, beginning: Beginning, progress: Progress) -> StartPlan:
+        self.calls.append(("plan", beginning.checkpoint.name, beginning.mode, beginning.learning_rate))
+        progress(212, 846, f"MB of {beginning.checkpoint.name} read")
+        self._wait()
+        if isinstance(self.plan_result, Exception):
+            raise self.plan_result
+        return self.plan_result
+
+    def start(self, resume: RunView | None, begin: tuple[Beginning, StartPlan] | None = None) -> RunView:
+        if begin is not None:
+            self.calls.append(("begin", begin[0]))
         self.calls.append(("start", None if resume is None else resume.id))
         if any(run.live for run in self.list_runs()):
             raise RunError("a run is active")
@@ -162,8 +193,11 @@ class Recorded:
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
         return self.exports
 
-    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
-        self.calls.append(("speak", source.name, text))
+    def list_speakers(self, run: RunView) -> Sequence[str]:
+        return self.speakers
+
+    def speak(self, source: Path, run: RunView | None, text: str, speaker: str, progress: Progress) -> Spoken:
+        self.calls.append(("speak", source.name, text, *([speaker] if speaker else [])))
         self._wait()
         return Spoken(wav=self.root / "voices" / "spoken" / "x.wav", seconds=1.9, peak=0.71)
 
@@ -191,7 +225,9 @@ class Recorded:
 
     def _wait(self) -> None:
         if self.gate is not None:
-            while not self.gate.wait(0.01):
+            deadline = time.monotonic() + GATE_SECONDS
+            # A test that fails never opens its gate, and Python waits for this thread before it ends.
+            while not self.gate.wait(0.01) and time.monotonic() < deadline:
                 if self.cancelled.is_set():
                     self.cancelled.clear()
                     raise Cancelled("cancelled; the worker was ended")

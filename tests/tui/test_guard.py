@@ -15,6 +15,7 @@ from tui.recorded import Recorded, screen_text, until
 
 from workbench.api import PaneSpec
 from workbench.tui.app import WorkbenchApp
+from workbench.tui.panes.checkpoints import CheckpointsPane
 
 
 class Good(Widget, can_focus=True):
@@ -149,3 +150,23 @@ async def test_a_failing_pane_of_ours_is_contained_too(recorded: Recorded, monke
         await pilot.press("3")
         await until(pilot, lambda: "No checkpoint yet" in screen_text(app))
     assert "division by zero" in (recorded.root / "state" / "voice-workbench" / "tui.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("way", ["looked", "ticked", "shown"])
+async def test_a_pane_of_ours_that_fails_when_the_app_calls_it_leaves_the_app_alive(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError(f"{way} fails")
+
+    monkeypatch.setattr(CheckpointsPane, way, fail)
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.pane is not None)
+        await pilot.press("3")
+        await until(pilot, lambda: f"Checkpoints failed: ValueError: {way} fails" in screen_text(app))
+        await pilot.press("1")
+        await until(pilot, lambda: "48 utterances" in screen_text(app))
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_code == 0

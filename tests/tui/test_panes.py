@@ -270,6 +270,33 @@ async def test_space_speaks_with_a_checkpoint_and_says_where_the_wav_is(training
         await until(pilot, lambda: any(call[:2] == ("speak", "ru-aelita-tiny.onnx") for call in training.calls))
 
 
+async def test_a_speaker_is_chosen_for_a_voice_that_has_several(training: Recorded) -> None:
+    training.speakers = ("mia", "tom")
+    app = WorkbenchApp(training)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.pane is not None)
+        await pilot.press("3")
+        await until(pilot, lambda: "mia: «Добрый день, это новый голос.»" in screen_text(app))
+        await pilot.press("space")
+        await until(pilot, lambda: any(call[0] == "speak" and call[3:] == ("mia",) for call in training.calls))
+        await until(pilot, lambda: "played 1.9 s" in screen_text(app))
+        await pilot.press("S")
+        await until(pilot, lambda: "━ speaker ━" in screen_text(app))
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: "tom: «Добрый день" in screen_text(app))
+        await pilot.press("space")
+        await until(pilot, lambda: any(call[0] == "speak" and call[3:] == ("tom",) for call in training.calls))
+        # The exported voice has one speaker: nobody is named, and there is nobody to choose.
+        await pilot.press("tab")
+        await until(pilot, lambda: "│«Добрый день" in screen_text(app))
+        await pilot.press("S")
+        await until(pilot, lambda: "there is one speaker here" in screen_text(app))
+        # Lists of other panes are none of this one's business.
+        await pilot.press("1")
+        await pilot.pause(0.6)
+        assert "failed" not in screen_text(app)
+
+
 async def test_another_sentence_is_spoken_after_it_was_edited(training: Recorded) -> None:
     app = WorkbenchApp(training)
     async with app.run_test(size=SIZE) as pilot:

@@ -113,7 +113,7 @@ async def test_r_and_x_never_act_on_a_run_of_piper_s(piper: Recorded) -> None:
         await pilot.press("2", "left_square_bracket")
         await until(pilot, lambda: "version_1…2, read-only" in screen_text(app))
         await pilot.press("r")
-        await until(pilot, lambda: "version_1…2 is a run of Piper's own and only looked at" in screen_text(app))
+        await until(pilot, lambda: "version_2 can't be resumed; 20270114-090000-aelita can" in screen_text(app))
         await pilot.press("X")
         await until(pilot, lambda: "no training is running" in screen_text(app))
         assert not [call for call in piper.calls if call[0] in ("start", "stop")]

@@ -94,3 +94,14 @@ async def test_fewer_rows_keep_the_cursor_on_a_row() -> None:
         await pilot.pause()
         assert app.query_one(RowList).selected == 4
         assert "▸      4" in screen_text(app)
+
+
+async def test_what_to_do_in_an_empty_list_is_wrapped_not_cut() -> None:
+    app = ListApp([])
+    async with app.run_test(size=(40, 24)) as pilot:
+        app.query_one(RowList).show(
+            [], empty="metadata.csv: there is no such file. Create it, or correct [dataset]\nr scans"
+        )
+        await pilot.pause()
+        said = " ".join(screen_text(app).replace("│", " ").replace("┃", " ").split())
+        assert "there is no such file. Create it, or correct [dataset] r scans" in said

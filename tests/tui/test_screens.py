@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from tui.recorded import Recorded, screen_text, until
 
-from workbench.tui.app import WorkbenchApp
+from workbench.tui.app import SMALLEST, WorkbenchApp
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
 Golden = Callable[[str], None]
@@ -61,11 +61,19 @@ async def test_checkpoints_without_a_run(recorded: Recorded, golden: Golden, siz
     golden(await shown(recorded, size, "3", "Press t to train"))
 
 
-async def test_a_terminal_below_60x16_shows_one_plain_block(training: Recorded, golden: Golden) -> None:
+async def test_a_terminal_below_60x20_shows_one_plain_block(training: Recorded, golden: Golden) -> None:
     app = WorkbenchApp(training)
     async with app.run_test(size=(50, 12)) as pilot:
         await until(pilot, lambda: "epoch 4/20" in screen_text(app))
         golden(screen_text(app))
+
+
+async def test_every_list_shows_rows_in_the_smallest_terminal(training: Recorded) -> None:
+    assert "utt_00001.wav" in await shown(training, SMALLEST, "1", "usable 47")
+    text = await shown(training, SMALLEST, "3", "720")
+    assert "480" in text
+    assert "ru-aelita-tiny.onnx" in text
+    assert "⠤" in await shown(training, SMALLEST, "2", "discriminator")
 
 
 async def test_the_screen_follows_a_resize(training: Recorded) -> None:

@@ -210,7 +210,7 @@ def test_data_cannot_send_commands_to_the_terminal(terminal: Terminal, workspace
 def test_a_terminal_of_40x12_shows_a_plain_block_and_follows_when_it_grows(terminal: Terminal, workspace: Path) -> None:
     terminal.resize(40, 12)
     terminal.line(command(workspace))
-    terminal.until("terminal too small: 60x16 is needed")
+    terminal.until("terminal too small: 60x20 is needed")
     terminal.resize(80, 24)
     terminal.until("usable 12")
     terminal.keys("q")

@@ -91,6 +91,10 @@ class DatasetFacts:
     batch_size: int = 0
     validation_split: float = 0.0
     multi_speaker: bool = False
+    dataset_type: str = "text"
+    """`text`, or `phoneme_ids`: the ids are given and the text, which may be empty, is only shown."""
+    phoneme_type: str = "espeak"
+    """Of the phonemizer: `espeak`, or `text` where the text holds the phonemes."""
 
 
 @runtime_checkable

@@ -34,6 +34,10 @@ class PhonemizerSpec:
     """Among backends that are available and speak the language, the highest is chosen when the user names none."""
     available: Callable[[], str] | None = None
     """Returns an empty string, or the one-line reason why it can't be used here. Must be light."""
+    automatic: bool = True
+    """Whether `auto` may choose it; one that reads something else than words must be named."""
+    phoneme_type: str = "espeak"
+    """How the voice's configuration calls its phonemes; Piper's runtime makes them by it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -104,7 +104,7 @@ def find_own_run(workspace: Workspace, name: str) -> RunView:
 
     run = find_run(workspace, name)
     if run.kind == PIPER:
-        newest = f": workbench train --resume {shown(run.checkpoints[-1].file)}" if run.checkpoints else ""
+        newest = f": workbench train --from {shown(run.checkpoints[-1].file)}" if run.checkpoints else ""
         raise RunError(f"{run.label} is a run of Piper's own and only looked at; a new run can go on from it{newest}")
     return run
 

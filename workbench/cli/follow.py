@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cli.guard import NO, OK, USER_ERROR
 from workbench.cli.output import Console
 from workbench.errors import RunError
-from workbench.jobs.rundir import plain
+from workbench.jobs.rundir import EVENTS, plain, read_lines
 
 if TYPE_CHECKING:
     from workbench.jobs.runs import CheckpointView, RunView
@@ -109,6 +109,7 @@ class _Told:
         self._last: Mapping[str, Any] | None = None
         self._said = ""
         self._problem = ""
+        self._dropped_told = False
 
     def look(self, run: RunView) -> None:
         status = run.status
@@ -132,6 +133,8 @@ class _Told:
         if self._records:
             self._console.record(line)
             return
+        if turn[0] == "train":
+            self._tell_dropped(run)
         said = progress_line(run)
         if status.phase != "done" and said != self._said:
             self._console.note(said)
@@ -143,6 +146,17 @@ class _Told:
         self._problem = run.message
         for name in new:
             self._console.note(f"checkpoint {name}")
+
+    def _tell_dropped(self, run: RunView) -> None:
+        """Once, when training begins: rows that are not trained. Nobody who follows should find that out by chance."""
+        if self._dropped_told:
+            return
+        self._dropped_told = True
+        prepared = [record for record in read_lines(run.folder / EVENTS) if record.get("kind") == "prepare_done"]
+        dropped = prepared[-1].get("dropped", 0) if prepared else 0
+        if dropped:
+            rows = "1 row is" if dropped == 1 else f"{dropped} rows are"
+            self._console.note(f"note: {rows} not trained; `workbench health` says which and why")
 
 
 def progress_line(run: RunView) -> str:
@@ -162,7 +176,7 @@ def progress_line(run: RunView) -> str:
     if status.step:
         parts.append(f"batch {status.step}")
     if status.steps_per_second:
-        parts.append(f"{status.steps_per_second:.2f}/s")
+        parts.append(f"{status.steps_per_second:.2f}/s" + (f" on {status.device}" if status.device else ""))
     losses = ((name, status.losses.get(name)) for name in (LOSSES if "mel" in status.losses else SUMS))
     parts += [f"{name} {value:.3g}" for name, value in losses if isinstance(value, (int, float))]
     if status.val_mel is not None:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from workbench import __version__
 from workbench.config import did_you_mean
+from workbench.config.settings import CONTINUE, KEEP, RESUME, SET, VOCODER, WARM_START
 
 _INVALID_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
@@ -52,6 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 VERBS: dict[str, str] = {
     "init": "write a workspace file for the recordings in a folder",
+    "adopt": "write a workspace file for a Piper project; nothing of the project is changed",
     "health": "look at every row and recording; say what would not be trained and why",
     "train": "start or resume a training and follow it",
     "runs": "list the training runs, or show or follow one",
@@ -60,6 +62,7 @@ VERBS: dict[str, str] = {
     "samples": "list, write or play what a run's voice said while it was trained",
     "export": "write a checkpoint as a voice, and compare the two",
     "speak": "speak a text with a checkpoint or an exported voice",
+    "convert": "rewrite a foreign or old checkpoint as one that this program and Piper read",
     "plugins": "list the plugins and what they offer",
     "doctor": "check this machine",
     "walk": "the whole way without a terminal: health, short training, export, speak",
@@ -102,6 +105,26 @@ def _init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
 
 
+def _adopt(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.adopt:run_adopt")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="*",
+        help="folder, train script, config.yaml of a run, '-' (a command line on stdin), or, in quotes or behind '--', "
+        "the command line itself (default: .)",
+    )
+    parser.add_argument("--to", metavar="FOLDER", type=_path, help="folder of the voice (default: the project's)")
+    parser.add_argument(
+        "--var",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="value of a variable that the script does not set",
+    )
+    parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
+
+
 def _health(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.dataset:run_health")
     parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
@@ -115,6 +138,26 @@ def _train(parser: argparse.ArgumentParser) -> None:
         help="go on with a run (id, folder or 'latest') where it stopped; with other settings, or from a .ckpt file, "
         "a new run goes on from there",
     )
+    parser.add_argument(
+        "--from",
+        dest="begin",
+        metavar="CKPT",
+        help="begin a new run with a checkpoint (file, run id, 'latest' or 'best'), or 'none' for a run from scratch "
+        "(overrides [start] checkpoint)",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=(RESUME, WARM_START, VOCODER),
+        help="resume: go on where it stopped; warm-start: all weights that fit, at epoch 0; vocoder: decoder, "
+        "posterior encoder and flow only",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        choices=(CONTINUE, KEEP, SET),
+        help="on resuming: let the file's rate decay on, keep it constant, or set that of [training]",
+    )
+    about = "print what the run would begin with and do not start it; exit code 1 if it can't begin so"
+    parser.add_argument("--plan", action="store_true", help=about)
     parser.add_argument("--epochs", type=_positive, help="epochs to train (overrides [training] epochs)")
     parser.add_argument("--max-steps", type=_positive, help="batches after which training ends")
     parser.add_argument(
@@ -184,6 +227,20 @@ def _speak(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-play", action="store_true", help="only write the file")
 
 
+def _convert(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.convert:run_convert")
+    parser.add_argument("file", metavar="FILE", type=_path, help="the checkpoint; it stays as it is")
+    parser.add_argument(
+        "--out", metavar="NEW.ckpt", type=_path, required=True, help="file to write; must not exist yet"
+    )
+    parser.add_argument(
+        "--i-trust-this-file",
+        dest="trust",
+        action="store_true",
+        help="let the file run its code, in a process of its own, if it can't be read without",
+    )
+
+
 def _plugins(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.plugins:run_plugins")
     parser.add_argument("name", metavar="NAME", nargs="?", help="show one plugin in full")
@@ -201,6 +258,7 @@ def _walk(parser: argparse.ArgumentParser) -> None:
 
 _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "init": _init,
+    "adopt": _adopt,
     "health": _health,
     "train": _train,
     "runs": _runs,
@@ -209,6 +267,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "samples": _samples,
     "export": _export,
     "speak": _speak,
+    "convert": _convert,
     "plugins": _plugins,
     "doctor": _doctor,
     "walk": _walk,

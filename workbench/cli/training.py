@@ -6,36 +6,47 @@ import argparse
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.context import find_checkpoint, find_own_run, open_host, open_workspace
+from workbench.cli.context import find_checkpoint, find_own_run, find_run, open_host, open_workspace
 from workbench.cli.follow import ENDED, follow, outcome, run_as_json
 from workbench.cli.guard import NO, OK
-from workbench.cli.output import Console
-from workbench.config import Workspace
-from workbench.errors import ConfigError, RunError
+from workbench.cli.output import Console, ProgressLines
+from workbench.config import Workspace, settings_as_dict, with_overrides
+from workbench.errors import CheckpointError, ConfigError, RunError
 
 if TYPE_CHECKING:
     from workbench.jobs.runs import RunView
 
 
+PLAN = "workbench.workers.targets.starting:plan"
+
+
 def run_train(args: argparse.Namespace, console: Console) -> int:
-    """Start or resume a training; follow it unless `--detach`."""
-    from workbench.jobs.start import resume_run, run_workspace, start_run
+    """Start or resume a training; follow it unless `--detach`. What a run begins with is told before."""
+    from workbench.jobs.start import resume_run, start_run
 
     workspace = open_workspace(args)
-    overrides = read_overrides(args)
     host = open_host(args, workspace, console)
-    if args.resume is None:
-        run = start_run(workspace, host, overrides=overrides)
-        console.note(f"started run {run.id}")
-    elif overrides or args.resume.endswith(".ckpt"):
-        # A run keeps the settings that it was started with, so other settings make another run.
-        checkpoint, folder = find_checkpoint(workspace, args.resume)
-        settings = run_workspace(folder) if folder is not None else workspace
-        run = start_run(settings, host, resume=checkpoint, overrides=overrides)
-        console.note(f"started run {run.id}, which goes on from {checkpoint.name}")
-    else:
-        run = resume_run(find_own_run(workspace, args.resume).folder, host)
+    own = _run_to_go_on(args, workspace)
+    settings = _settings(args, workspace, own)
+    plan = None
+    if args.plan or (own is None and settings.start_checkpoint is not None):
+        plan = make_plan(settings, console, own=own is not None)
+    refusal = plan["refusal"] if plan is not None else ""
+    if args.plan:
+        if refusal:
+            console.note(f"can't begin: {refusal}")
+        console.answer(plan)
+        return NO if refusal else OK
+    if own is not None:
+        run = resume_run(own.folder, host)
         console.note(f"resumed run {run.id}")
+    else:
+        if refusal:
+            raise CheckpointError(refusal)
+        _say_batches(settings, console)
+        run = start_run(settings, host, model=plan["model"] if plan is not None else None)
+        begun = settings.start_checkpoint
+        console.note(f"started run {run.id}" + (f", which begins with {begun.name}" if begun is not None else ""))
     for failure in host.failures:
         console.note(f"note: {failure}")
     if args.detach:
@@ -43,6 +54,88 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
         console.answer(run_as_json(run))
         return OK
     return follow_to_the_end(run, console)
+
+
+def _run_to_go_on(args: argparse.Namespace, workspace: Workspace) -> RunView | None:
+    """The run that goes on in its own directory; None when a new one is wanted.
+
+    Raises:
+        ConfigError: the options contradict each other.
+        RunError: there is no such run.
+    """
+    from workbench.jobs.runs import OURS
+
+    if args.resume is None:
+        return None
+    if args.begin is not None:
+        raise ConfigError("--resume and --from both name what to go on from; give one of them")
+    # A run keeps the settings that it was started with, so other settings make another run.
+    if read_overrides(args) or args.mode or args.learning_rate or args.resume.endswith(".ckpt"):
+        return None
+    run = find_run(workspace, args.resume)
+    # Nor does a run of Piper's go on in its own directory: nothing is ever written there.
+    return run if run.kind == OURS else None
+
+
+def _settings(args: argparse.Namespace, workspace: Workspace, own: RunView | None) -> Workspace:
+    """The settings of the run that is to begin, with the checkpoint that it begins with under `[start]`.
+
+    Raises:
+        ConfigError: the options contradict each other.
+        CheckpointError: there is no such checkpoint.
+    """
+    from workbench.jobs.start import going_on_from, run_workspace
+
+    start: dict[str, Any] = {}
+    if own is not None:
+        workspace = run_workspace(own.folder)
+        if own.checkpoints:
+            start["start.checkpoint"] = str(own.checkpoints[-1].file)
+    elif args.resume is not None:
+        checkpoint, folder = find_checkpoint(workspace, args.resume)
+        workspace = run_workspace(folder) if folder is not None else workspace
+        start = dict(going_on_from(checkpoint, workspace if folder is not None else None))
+    elif args.begin == "none":
+        start["start.checkpoint"] = ""
+    elif args.begin is not None:
+        start["start.checkpoint"] = str(find_checkpoint(workspace, args.begin)[0])
+    for name in ("mode", "learning_rate"):
+        if getattr(args, name) is not None:
+            start[f"start.{name}"] = getattr(args, name)
+    settings = with_overrides(workspace, {**start, **read_overrides(args)})
+    if settings.start_checkpoint is None and (args.mode or args.learning_rate):
+        raise ConfigError("--mode and --learning-rate say how to begin with a checkpoint; name one with --from")
+    return settings
+
+
+def make_plan(settings: Workspace, console: Console, *, own: bool = False) -> dict[str, Any]:
+    """Work out in a worker how a run begins, and tell it.
+
+    Raises:
+        WorkbenchError: the checkpoint or the data set can't be read.
+    """
+    from workbench.workers import Worker
+
+    tables = settings_as_dict(settings)
+    tables["workspace"] = {"root": str(settings.root), "file": str(settings.file)}
+    with Worker("torch") as worker:
+        plan: dict[str, Any] = worker.call(
+            PLAN, on_progress=ProgressLines(console, "checkpoint"), settings=tables, own=own
+        )
+    width = max(len(fact["label"]) for fact in plan["facts"])
+    for fact in plan["facts"]:
+        mark = "! " if fact["warning"] else ""
+        console.note(f"{fact['label']:<{width}}  {mark}{fact['text']}")
+    return plan
+
+
+def _say_batches(settings: Workspace, console: Console) -> None:
+    """How the clips will be divided."""
+    from workbench.jobs.batches import batches_of
+
+    line = batches_of(settings)
+    if line:
+        console.note(line)
 
 
 def follow_to_the_end(run: RunView, console: Console) -> int:

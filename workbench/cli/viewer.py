@@ -42,6 +42,12 @@ def _workspace(args: argparse.Namespace, console: Console) -> Workspace | None:
     place = workspace_place(args)
     if not place.is_dir() or (place / WORKSPACE_FILE).exists():
         return open_workspace(args)
+    from workbench.adopt import looks_like_piper  # only who has no workspace pays for it
+
+    piper = looks_like_piper(place)
+    if piper:
+        _offer_to_adopt(place, piper, console)
+        return None
     proposal = propose_workspace(place)
     if proposal.workspace is None:
         raise ConfigError(f"no {WORKSPACE_FILE} in {_folder(place)}, and nothing to make one from: {proposal.reason}")
@@ -55,6 +61,27 @@ def _workspace(args: argparse.Namespace, console: Console) -> Workspace | None:
         console.line("Nothing was written.")
         return None
     return load_workspace(write_workspace(proposal.workspace))
+
+
+def _offer_to_adopt(place: Path, piper: str, console: Console) -> None:
+    """Offer to take over the Piper project that lies there. What is to be looked at comes before opening it.
+
+    Raises:
+        ConfigError: there is nobody to ask, or it can't be understood; the message says what to do.
+    """
+    from workbench.adopt import adopt
+    from workbench.cli.adopt import write_adoption
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError(
+            f"no {WORKSPACE_FILE} in {_folder(place)}; it is a Piper project ({piper}): "
+            "take it over with `workbench adopt`"
+        )
+    console.line(f"There is no {WORKSPACE_FILE} in {_folder(place)}. It is a Piper project ({piper}).")
+    if _agreed(f"Take it over? Only {WORKSPACE_FILE} is written. [y/n] "):
+        write_adoption(adopt([str(place)]), console)
+    else:
+        console.line("Nothing was written; `workbench init` makes a workspace of the recordings alone.")
 
 
 def _agreed(question: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.api import Severity
 from workbench.cli.context import find_checkpoint, open_host, open_workspace
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console, ProgressLines
@@ -61,6 +62,9 @@ def export(
         difference = result["largest_difference"]
         compared = "not compared with the checkpoint" if difference is None else f"largest difference {difference:.2e}"
         console.line(f"{compared} (samples of voice and checkpoint on the same noise, full scale = 1)")
+        for finding in result["findings"]:
+            if finding["severity"] == Severity.WARNS:
+                console.line(f"{finding['severity']}  {finding['subject']}: {finding['message']}")
     else:
         console.note(f"not exported: {result['message']}")
     return result
@@ -116,7 +120,8 @@ def speak(
             workspace=str(workspace.file),
             **options,
         )
-    console.line(f"wrote {spoken['wav']} ({spoken['seconds']:.1f} s, {spoken['sample_rate']} Hz)")
+    who = f", speaker {spoken['speaker']}" if spoken["speaker"] else ""
+    console.line(f"wrote {spoken['wav']} ({spoken['seconds']:.1f} s, {spoken['sample_rate']} Hz{who})")
     return spoken
 
 

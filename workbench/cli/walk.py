@@ -31,7 +31,12 @@ def run_walk(args: argparse.Namespace, console: Console) -> int:
     console.note(f"[2/4] a short training, {args.steps} batches")
     host = open_host(args, workspace, console)
     # An epoch has at least one batch, so this many epochs never end before the batches do.
-    overrides = {"training.max_steps": args.steps, "training.epochs": max(args.steps, workspace.training.epochs)}
+    # From scratch: a checkpoint's own batches would count.
+    overrides = {
+        "training.max_steps": args.steps,
+        "training.epochs": max(args.steps, workspace.training.epochs),
+        "start.checkpoint": "",
+    }
     run = start_run(workspace, host, overrides=overrides)
     try:
         ended = follow(run, console, records=False)

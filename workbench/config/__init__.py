@@ -1,10 +1,10 @@
 """The workspace file `workbench.toml`: what is in it, reading, writing, and proposing one for a folder.
 
-Standard library and tomli-w only, so every process may import it.
+Standard library, tomli-w and the light half of `core_vits` only, so every process may import it.
 """
 
 from workbench.config.checks import did_you_mean
-from workbench.config.proposal import Proposal, propose_workspace
+from workbench.config.proposal import Proposal, guess_language, propose_workspace
 from workbench.config.reading import load_workspace, read_plugin_settings, shown, workspace_from_dict
 from workbench.config.settings import (
     HOP_LENGTH,
@@ -37,6 +37,7 @@ __all__ = [
     "VoiceSettings",
     "Workspace",
     "did_you_mean",
+    "guess_language",
     "load_workspace",
     "propose_workspace",
     "read_plugin_settings",

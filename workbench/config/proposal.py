@@ -11,8 +11,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from core_vits.phonemes import looks_like_ids, looks_phonetic
 from workbench.config.headers import AUDIO_SUFFIXES, sample_rate
-from workbench.config.settings import AudioSettings, DatasetSettings, VoiceSettings
+from workbench.config.settings import (
+    PHONEME_IDS,
+    TEXT,
+    AudioSettings,
+    DatasetSettings,
+    TextSettings,
+    VoiceSettings,
+)
 from workbench.config.workspace import WORKSPACE_FILE, Workspace
 
 _ROWS_LOOKED_AT = 200
@@ -71,7 +79,12 @@ def _proposal(root: Path, table: Path, audio: Path, form: Form) -> Proposal:
     rates = Counter(rate for path in recordings if path is not None and (rate := sample_rate(path)) is not None)
     found_rate = rates.most_common(1)[0][0] if rates else None
     voice_rate = 16_000 if found_rate is not None and found_rate < 22_050 else 22_050
-    language = _language(row[-1] for row in rows)
+    given_ids = looks_like_ids([row[-1] for row in rows])
+    texts = [row[-2] if given_ids and len(row) > 2 else row[-1] for row in rows]
+    phonetic = looks_phonetic(texts)
+    # Neither numbers nor IPA say which language they are of.
+    told = not phonetic and any(letter.isalpha() for text in texts for letter in text)
+    language = guess_language(texts) if told else "en"
     multi_speaker = _has_speakers(rows)
     workspace = Workspace(
         file=root / WORKSPACE_FILE,
@@ -87,15 +100,19 @@ def _proposal(root: Path, table: Path, audio: Path, form: Form) -> Proposal:
             delimiter=form.delimiter,
             quoting=form.quoting,
             multi_speaker=multi_speaker,
+            type=PHONEME_IDS if given_ids else TEXT,
         ),
+        text=TextSettings(phonemizer="text") if phonetic else TextSettings(),
         audio=AudioSettings(sample_rate=voice_rate),
     )
     at = f", recorded at {found_rate} Hz" if found_rate else ""
+    what = ("; phoneme ids in the last column" * given_ids) + ("; phonemes (IPA) instead of words" * phonetic)
+    guess = "guessed from the letters" if told else "is only assumed: correct it"
     speakers = ", several speakers" if multi_speaker else ""
     return Proposal(
         workspace,
-        f"{workspace.dataset.metadata} and recordings in {workspace.dataset.audio}/{at}; "
-        f"language '{language}' guessed from the letters{speakers}",
+        f"{workspace.dataset.metadata} and recordings in {workspace.dataset.audio}/{at}{what}; "
+        f"language '{language}' {guess}{speakers}",
     )
 
 
@@ -170,14 +187,17 @@ def _recording(folder: Path, name: str) -> Path | None:
 
 
 def _has_speakers(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the second of three columns holds few short names instead of texts."""
-    middle = [row[1] for row in rows if len(row) == 3]
+    """Whether the second of three columns or more holds few short names instead of texts."""
+    middle = [row[1] for row in rows if len(row) > 2]
     if len(middle) < len(rows) or len(rows) < 4:
         return False
-    return len(set(middle)) <= len(rows) // 2 and all(len(name) <= 40 and " " not in name.strip() for name in middle)
+    return len(set(middle)) <= len(rows) // 2 and all(
+        0 < len(name.strip()) <= 40 and " " not in name.strip() for name in middle
+    )
 
 
-def _language(texts: Iterable[str]) -> str:
+def guess_language(texts: Iterable[str]) -> str:
+    """The language of texts by their letters; a guess, and `en` when there are none."""
     letters = Counter(letter for text in texts for letter in text.lower() if letter.isalpha())
     if not letters:
         return "en"

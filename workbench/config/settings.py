@@ -7,6 +7,7 @@ by the test that keeps the manual (`workbench/help/workspace.md`) complete.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -58,6 +59,8 @@ class Checked:
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_shown, value))}]"
     return f"'{value}'" if isinstance(value, str) else str(value)
 
 
@@ -76,6 +79,15 @@ _name = matching(
 )
 _one_character = matching(r"[^\"\r\n\0]", "one character, for instance '|'")
 _path = matching(r"[^\0]+", "a path")
+
+
+def _clusters(value: object) -> str:
+    wanted = 'lists of two phonemes or more are wanted, one character (NFD) each, for instance [["a", "ɪ"]]'
+    if not isinstance(value, tuple):
+        return wanted
+    phonemes = [phoneme for cluster in value for phoneme in cluster]
+    good = all(len(phoneme) == 1 and unicodedata.is_normalized("NFD", phoneme) for phoneme in phonemes)
+    return "" if good and all(len(cluster) > 1 for cluster in value) else wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +131,7 @@ class TextSettings(Checked):
     normalizers: tuple[str, ...] = setting((), "Normalisers that rewrite the text before it is phonemized, in order.")
     phoneme_map: str = setting("", "JSON file with the id of each phoneme; empty: the phonemizer's own map.")
     vowel_clusters: tuple[tuple[str, ...], ...] = setting(
-        (), 'Phonemes that follow each other and count as one, for instance [["a", "ɪ"], ["o", "ʊ"]].'
+        (), 'Phonemes that follow each other and count as one, for instance [["a", "ɪ"], ["o", "ʊ"]].', _clusters
     )
 
 

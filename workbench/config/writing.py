@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,29 +30,46 @@ def settings_as_dict(workspace: Workspace) -> dict[str, Any]:
     return tables
 
 
-def workspace_to_toml(workspace: Workspace) -> str:
-    """The workspace as a commented workspace file: every setting with its value and what it means."""
-    pieces = [_HEAD]
+def workspace_to_toml(workspace: Workspace, *, head: Sequence[str] = (), notes: Mapping[str, str] | None = None) -> str:
+    """The workspace as a commented workspace file: every setting with its value and what it means.
+
+    Args:
+        workspace: what to write.
+        head: lines to say above all settings.
+        notes: more to say of a setting, by `table.key`.
+    """
+    pieces = [_HEAD, *(_comment(line) for line in head)]
     for name, cls in TABLES.items():
         pieces.append(f"\n[{name}]\n")
         values = getattr(workspace, name)
         for item in dataclasses.fields(cls):
             value = _plain(getattr(values, item.name))
-            pieces.append(f"# {item.metadata['about']}\n{tomli_w.dumps({item.name: value})}")
+            note = (notes or {}).get(f"{name}.{item.name}")
+            pieces.append(_comment(item.metadata["about"]) + (_comment(note) if note else ""))
+            pieces.append(tomli_w.dumps({item.name: value}))
     plugins = {"disabled": [], **_plain(workspace.plugins)}
     pieces.append("\n# Names of plugins that are not loaded; settings of a plugin stand in [plugins.<name>].\n")
     pieces.append(tomli_w.dumps({"plugins": plugins}))
     return "".join(pieces)
 
 
-def write_workspace(workspace: Workspace) -> Path:
+def _comment(line: str) -> str:
+    """A comment, whatever the line holds: TOML allows no control characters there."""
+    return f"# {''.join(char if char.isprintable() else ' ' for char in line)}\n"
+
+
+def write_workspace(workspace: Workspace, text: str | None = None) -> Path:
     """Write the workspace file of a workspace that has none yet; an existing file is never touched.
+
+    Args:
+        workspace: what to write.
+        text: the file's text; `workspace_to_toml(workspace)` when None.
 
     Raises:
         ConfigError: there is one already, or the folder can't be written to.
     """
     file = workspace.file
-    text = workspace_to_toml(workspace)
+    text = workspace_to_toml(workspace) if text is None else text
     try:
         descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{WORKSPACE_FILE}.")
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench.api import DoctorCheckSpec, Finding, Severity
 from workbench.config import Workspace
+from workbench.config.settings import PHONEME_IDS
 from workbench.errors import PluginError
 from workbench.host.host import Host, why_unavailable
 from workbench.host.machine import finding, machine_checks
@@ -73,6 +74,10 @@ def _phonemizers(host: Host, workspace: Workspace | None) -> Iterator[Finding]:
     if workspace is None:
         return
     language = workspace.voice.language
+    if workspace.dataset.type == PHONEME_IDS and workspace.text.phonemizer == "auto":
+        said = "phoneme ids are given, no phonemizer is needed to train"
+        yield finding("phonemizer_language", Severity.OK, f"language {language}", said)
+        return
     try:
         chosen = host.phonemizer_for(language, workspace.text.phonemizer)
     except PluginError as error:

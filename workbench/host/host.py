@@ -143,7 +143,9 @@ class Host:
             entries = [self._named(entries, "phonemizer", name)]
         reasons: list[str] = []
         for entry in sorted(entries, key=lambda item: -item.spec.preference):
-            if not speaks(entry.spec.languages, language):
+            if name == "auto" and not entry.spec.automatic:
+                reasons.append(f"{entry.spec.name} is used only where [text] phonemizer names it")
+            elif not speaks(entry.spec.languages, language):
                 reasons.append(f"{entry.spec.name} doesn't speak it")
             elif why := why_unavailable(entry.spec):
                 reasons.append(f"{entry.spec.name}: {why}")

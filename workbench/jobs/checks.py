@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from core_vits.manifest import ManifestError, escapes, find_recording, read_metadata, split_sizes
+from core_vits.archive import why_no_checkpoint
+from core_vits.manifest import ManifestError, escapes, find_recording, split_sizes
 from workbench.config import Workspace
+from workbench.config.settings import PHONEME_IDS
 from workbench.errors import CheckpointError, DatasetError, EnvironmentProblem, RunActiveError, RunError
 from workbench.host import Host
+from workbench.jobs.dataset import own_phoneme_map, read_table, vowel_clusters
 from workbench.jobs.runs import COMPLETED, RunView, list_runs, still_busy
 
 CHECKPOINT_BYTES: Mapping[str, int] = {
@@ -26,8 +27,6 @@ CHECKPOINT_BYTES: Mapping[str, int] = {
     "tiny": 12_000_000,
 }
 """Size of a checkpoint of each quality: weights and two moments of generator and discriminators."""
-
-_ARCHIVE = b"PK\x03\x04"
 
 
 def check_idle(runs: Path) -> None:
@@ -58,20 +57,14 @@ def check_dataset(workspace: Workspace) -> None:
     Raises:
         DatasetError: there is none, its table can't be read, or too few rows have a recording.
     """
-    dataset, name = workspace.dataset, workspace.dataset.metadata
+    name = workspace.dataset.metadata
     if not workspace.metadata.exists():
         raise DatasetError(
             f"{name}: there is no such metadata file in {workspace.root}. Set metadata in [dataset] of workbench.toml"
         )
     _check_recordings(workspace)
     try:
-        manifest = read_metadata(
-            workspace.metadata,
-            delimiter=dataset.delimiter,
-            quoting=dataset.quoting,
-            multi_speaker=dataset.multi_speaker,
-            name=name,
-        )
+        manifest = read_table(workspace)
     except ManifestError as error:
         raise DatasetError(str(error)) from error
     dropped = [(item.line, "", item.message) for item in manifest.problems if item.skipped]
@@ -139,8 +132,13 @@ def check_front_end(workspace: Workspace, host: Host) -> None:
 
     Raises:
         PluginError: the phonemizer or a normaliser isn't, or can't be used here.
+        ConfigError: the phoneme map or the vowel clusters can't be used.
     """
-    host.phonemizer_for(workspace.voice.language, workspace.text.phonemizer)
+    own = own_phoneme_map(workspace)
+    given = workspace.dataset.type == PHONEME_IDS and workspace.text.phonemizer == "auto"  # ids need no phonemizer
+    chosen = None if given else host.phonemizer_for(workspace.voice.language, workspace.text.phonemizer)
+    if own is not None:
+        vowel_clusters(workspace, own.ids, chosen.spec.phoneme_type if chosen is not None else "espeak")
     for name in workspace.text.normalizers:
         host.normalizer(name)
 
@@ -152,21 +150,14 @@ def check_checkpoint(path: Path) -> None:
         CheckpointError: it does not.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            names = zipfile.ZipFile(file).namelist() if start == _ARCHIVE else []
+        path.stat()
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such checkpoint to go on from") from None
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read ({error.strerror or error})") from None
-    except (zipfile.BadZipFile, RuntimeError, ValueError, struct.error):
-        raise CheckpointError(
-            f"{path}: the file is cut off or damaged (a copy that did not finish?). Copy it again"
-        ) from None
-    if not start:
-        raise CheckpointError(f"{path}: the file is empty. Choose another checkpoint")
-    if not any(name.endswith("/data.pkl") for name in names):
-        raise CheckpointError(f"{path}: this is not a checkpoint. Choose a .ckpt file of a training run")
+    why_not = why_no_checkpoint(path)
+    if why_not:
+        raise CheckpointError(why_not)
 
 
 def check_disk(workspace: Workspace) -> None:

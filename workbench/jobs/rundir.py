@@ -11,6 +11,7 @@ written, so `write_status` and `append_event` answer False instead of raising.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import math
@@ -41,6 +42,8 @@ METRICS = "metrics"
 SAMPLES = "samples"
 LOGS = "logs"
 VOICE_CONFIG = "config.json"
+PHONEME_MAP = "phonemes.json"
+"""Copy of the user's own phoneme ids: what a checkpoint has learned must not change with a file elsewhere."""
 SPLIT = "split.json"
 PREPARED = "prepare.json"
 EXPORTS = "exports.jsonl"
@@ -171,7 +174,7 @@ def write_status(run: Path, **changes: Any) -> bool:
     """Change some fields of `status.json`; `updated`, `host` and `format` are filled in.
 
     Returns:
-        False when the disk refused; the old status stays.
+        False when the disk refused; the old status stays. On a full disk it is written over, if it fits.
     """
     status = {**read_status(run), **changes}
     if isinstance(status.get("message"), str):
@@ -179,6 +182,31 @@ def write_status(run: Path, **changes: Any) -> bool:
     status.update(format=FORMAT, updated=time.time(), host=socket.gethostname())
     try:
         write_json(run / STATUS, status)
+    except OSError as error:
+        return error.errno in {errno.ENOSPC, errno.EDQUOT} and _write_over(run / STATUS, status)
+    return True
+
+
+def _write_over(path: Path, data: Mapping[str, Any]) -> bool:
+    """Write a JSON file where it stands: on a full disk a new file has no room, but the old one keeps its block.
+
+    A reader might see half of it, which it takes for a damaged status until its next look; but a run that ends because
+    the disk is full can still say so.
+
+    Returns:
+        False when it does not fit or the disk refused.
+    """
+    text = json.dumps(plain(data), ensure_ascii=False, indent=1, default=str).encode() + b"\n"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            about = os.fstat(handle)
+            if len(text) > max(about.st_size, 512 * about.st_blocks):
+                return False
+            # Space is no part of JSON, so that what is left of a longer old text needs no second step.
+            os.pwrite(handle, text.rstrip(b"\n").ljust(about.st_size - 1) + b"\n", 0)
+        finally:
+            os.close(handle)
     except OSError:
         return False
     return True

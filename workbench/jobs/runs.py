@@ -66,6 +66,8 @@ class RunStatus:
     eta_seconds: float | None = None
     progress: Mapping[str, Any] | None = None
     """`done`, `total`, `what` and `eta_seconds` of something with an end."""
+    device: str = ""
+    """Where it computes: `cpu`, `cuda:0`."""
     losses: Mapping[str, float] = field(default_factory=dict)
     val_mel: float | None = None
     message: str = ""

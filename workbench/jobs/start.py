@@ -22,7 +22,8 @@ import tomli_w
 
 from core_vits.config import PRESETS, ModelConfig
 from workbench.api import LaunchJob, LaunchPlan, RunFacts
-from workbench.config import Workspace, settings_as_dict, with_overrides, workspace_from_dict
+from workbench.config import StartSettings, Workspace, settings_as_dict, with_overrides, workspace_from_dict
+from workbench.config.settings import CONTINUE, KEEP, RESUME
 from workbench.errors import EnvironmentProblem, RunError
 from workbench.host import Host
 from workbench.jobs.checks import (
@@ -40,6 +41,7 @@ from workbench.jobs.rundir import (
     LAUNCH,
     LOGS,
     METRICS,
+    PHONEME_MAP,
     SAMPLES,
     SETTINGS,
     FileLock,
@@ -64,14 +66,19 @@ def start_run(
     *,
     resume: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    model: Mapping[str, Any] | None = None,
 ) -> RunView:
     """Make a run directory and start training in the background.
+
+    It begins with the checkpoint that `[start]` names, if it names one. Whether the file fits is for the plan to say
+    that is shown before (`workbench.workers.targets.starting`); the trainer makes the same one and refuses as well.
 
     Args:
         workspace: what to train.
         host: its plugins.
-        resume: a checkpoint, of ours or Piper's, that the new run goes on from.
+        resume: a checkpoint, of ours or Piper's, that the new run goes on from; goes before `[start]`.
         overrides: settings for this run only, for instance `{"training.epochs": 10}`.
+        model: the architecture that the plan found, as plain values; by default that of the settings.
 
     Raises:
         RunActiveError: a run of this workspace is active; names it.
@@ -82,24 +89,26 @@ def start_run(
         EnvironmentProblem: the folder of the runs can't be written, or has no room for two checkpoints.
         RunError: a plugin or the launcher refuses the run, or its supervisor did not start.
     """
-    if overrides:
-        workspace = with_overrides(workspace, overrides)
+    begun = going_on_from(resume) if resume is not None else {}
+    if begun or overrides:
+        workspace = with_overrides(workspace, {**begun, **(overrides or {})})
     check_dataset(workspace)
     check_front_end(workspace, host)
-    if resume is not None:
-        check_checkpoint(resume)
+    checkpoint = workspace.start_checkpoint
+    if checkpoint is not None:
+        check_checkpoint(checkpoint)
     with _gate(workspace.runs, workspace.paths.runs):
         check_idle(workspace.runs)
         check_disk(workspace)
         folder = _make_folder(workspace.runs, workspace.voice.name)
         try:
-            _describe(folder, workspace, host, resume)
+            _describe(folder, workspace, host, model or asdict(model_of(workspace)))
             host.emit_run_created(_facts(folder, workspace))
             _write_launch(folder, workspace, host)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)  # nothing has started: an empty run would only be in the way
             raise
-        append_event(folder, "created", resumed_from=str(resume) if resume else None)
+        append_event(folder, "created", resumed_from=str(checkpoint) if checkpoint else None)
         return _launch(folder)
 
 
@@ -157,6 +166,23 @@ def run_workspace(folder: Path) -> Workspace:
     except (OSError, ValueError) as error:
         raise RunError(f"{folder.name}: {SETTINGS} can't be read ({error}); this run can't be resumed") from None
     return workspace_from_dict(tables, folder / SETTINGS)
+
+
+def going_on_from(checkpoint: Path, settings: Workspace | None = None) -> dict[str, str]:
+    """Settings with which a new run goes on from a checkpoint exactly.
+
+    Args:
+        checkpoint: of ours or Piper's.
+        settings: of the run that saved it: learning rates that it held stay held.
+    """
+    start = settings.start if settings is not None else StartSettings()
+    held = bool(start.checkpoint) and (start.mode, start.learning_rate) == (RESUME, KEEP)
+    return {
+        "start.checkpoint": str(checkpoint.absolute()),
+        "start.mode": RESUME,
+        "start.learning_rate": KEEP if held else CONTINUE,
+        "start.optimizer": KEEP,
+    }
 
 
 def model_of(workspace: Workspace) -> ModelConfig:
@@ -243,9 +269,13 @@ def _make_folder(runs: Path, voice: str) -> Path:
     raise RunError(f"{runs}: no free name for a run that begins with {stem}")
 
 
-def _describe(folder: Path, workspace: Workspace, host: Host, resume: Path | None) -> None:
+def _describe(folder: Path, workspace: Workspace, host: Host, model: Mapping[str, Any]) -> None:
+    begun = workspace.start_checkpoint
     tables = settings_as_dict(workspace)
     tables["workspace"] = {"root": str(workspace.root), "file": str(workspace.file)}
+    if workspace.phoneme_map is not None:
+        shutil.copyfile(workspace.phoneme_map, folder / PHONEME_MAP)
+        tables["text"]["phoneme_map"] = str(folder / PHONEME_MAP)
     (folder / SETTINGS).write_text(tomli_w.dumps(tables), encoding="utf-8")
     identity = {
         "format": FORMAT,
@@ -258,8 +288,8 @@ def _describe(folder: Path, workspace: Workspace, host: Host, resume: Path | Non
         "workspace": str(workspace.file),
         "versions": _versions(host),
         "seed": workspace.training.seed,
-        "model": asdict(model_of(workspace)),
-        "resumed_from": str(resume.absolute()) if resume else None,
+        "model": dict(model),
+        "resumed_from": str(begun.absolute()) if begun else None,
     }
     write_json(folder / IDENTITY, identity, durable=True)
 

@@ -54,6 +54,8 @@ LOOK_SECONDS = 0.25
 GRACE_SECONDS = 60.0
 """After SIGTERM to us, how long a step may take to see the stop request before it gets SIGTERM itself."""
 LAST_LINES_BYTES = 8192
+SIGNALLED = 128
+"""Exit codes above this are those of a program that passes on a signal, as shells count."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -196,7 +198,9 @@ class Supervisor:
 
     def _why(self, name: str, code: int, status: Mapping[str, Any]) -> str:
         """One line on why a step failed: what it said itself, else the last line of its log."""
-        said = str(status.get("message") or "") or last_line(self._run / LOGS / f"{name}.log")
+        told, logged = str(status.get("message") or ""), last_line(self._run / LOGS / f"{name}.log")
+        # A launcher that says by its code that a signal killed a process has written down which one.
+        said = (logged or told) if code > SIGNALLED else (told or logged)
         if code >= 0:
             return said or f"{name} ended with exit code {code}; see {LOGS}/{name}.log"
         killer = signal.Signals(-code).name if -code in {item.value for item in signal.Signals} else str(-code)

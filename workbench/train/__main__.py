@@ -1,15 +1,22 @@
 """The trainer of a run: `python -m workbench.train RUN`.
 
 Exit codes: 0 when training is complete or was stopped as asked, 2 when the user can mend what went wrong (one line on
-stderr and in the status), 1 for a fault of the program (with a traceback in the log).
+stderr and in the status), 1 for a fault of the program (with a traceback in the log), 3 when another process of the run
+has ended and this one can't go on alone.
+
+A run on several devices is this program several times, each with its number in the environment as torchrun writes it.
+The first one alone writes into the run directory; why another one failed stands in the file that torchrun asks for.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +31,11 @@ from workbench.jobs.rundir import (
     stop_requested,
     write_status,
 )
+
+PEER_LOST = 3
+"""Exit code of a process that can't go on because another one has ended."""
+FAILURE_NOTE = "TORCHELASTIC_ERROR_FILE"
+"""Environment variable: where a launcher wants to read why a process failed."""
 
 
 def listen(run: Path) -> Callable[[], bool]:
@@ -61,20 +73,25 @@ def train(run: Path, stop: Callable[[], bool]) -> str:
     # Signals are heard before this: importing torch takes seconds, and a stop may come in them.
     import torch
 
-    from core_vits.train.distributed import compute_threads
+    from core_vits.train.distributed import compute_threads, leave, make_fabric
     from workbench.host import Host
     from workbench.jobs.start import run_workspace
-    from workbench.train.glue import make_trainer
+    from workbench.train.glue import make_trainer, train_settings
     from workbench.train.guard import plugin_callbacks
     from workbench.train.recorder import Recorder
 
     workspace = run_workspace(run)
-    callbacks = [Recorder(run), *plugin_callbacks(Host.load(workspace), run)]
-    trainer, begin_with = make_trainer(run, workspace, callbacks=callbacks, stop=stop)
+    fabric = make_fabric(train_settings(workspace.training))
+    first = fabric.global_rank == 0
+    recorders = [Recorder(run)] if first else []
+    callbacks = [*recorders, *plugin_callbacks(Host.load(workspace), run, first=first)]
+    trainer, begin_with = make_trainer(run, workspace, fabric, callbacks=callbacks, stop=stop)
     if "OMP_NUM_THREADS" not in os.environ:
-        cores = len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0)) // fabric.world_size
         torch.set_num_threads(compute_threads(trainer.models.config, cores))
-    return trainer.fit(begin_with)
+    outcome = trainer.fit(begin_with)
+    leave()
+    return outcome
 
 
 def explain(error: BaseException) -> tuple[str, int]:
@@ -83,8 +100,10 @@ def explain(error: BaseException) -> tuple[str, int]:
     from core_vits.cache import CacheError
     from core_vits.config import ConfigError
     from core_vits.errors import CheckpointFileError
-    from core_vits.train.errors import TrainingError
+    from core_vits.train.errors import PeerLost, TrainingError
 
+    if isinstance(error, PeerLost):
+        return one_line(str(error)), PEER_LOST
     known = (WorkbenchError, AlignmentError, CacheError, ConfigError, CheckpointFileError, TrainingError)
     if isinstance(error, known):
         return one_line(str(error)), 2
@@ -104,24 +123,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("usage: python -m workbench.train RUN (a run directory)\n")
         return 2
     run = Path(given[0]).absolute()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     logging.raiseExceptions = False  # a full disk must not end a run because of its log
     stop = listen(run)
     try:
         outcome = train(run, stop)
     except Exception as error:  # noqa: BLE001  # this is where every error gets its line
-        # Whatever failed because the run was removed, this is why. No report: it would make the directory again.
-        gone = is_gone(run)
-        message, code = (gone_message(run), 2) if gone else explain(error)
+        return _failed(run, error)
+    if _is_first():
+        write_status(run, outcome=outcome)
+    return 0
+
+
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _failed(run: Path, error: Exception) -> int:
+    """Tell why training ended, to whom it concerns; returns the exit code, if there is one process only."""
+    # Whatever failed because the run was removed, this is why. No report: it would make the directory again.
+    gone = is_gone(run)
+    message, code = (gone_message(run), 2) if gone else explain(error)
+    reason = "" if code == PEER_LOST else message  # the reason is where the other one failed; nothing takes its place
+    if reason:
+        _leave_note(reason, error)
+    if _is_first() and not gone:
+        write_status(run, message=reason)
+        if reason:
+            append_event(run, "error", message=reason)
+    with contextlib.suppress(OSError):  # the log may lie on the full disk that all this is about
         if code == 1:
             traceback.print_exception(error)
         sys.stderr.write(f"{message}\n")
-        if not gone:
-            write_status(run, message=message)
-            append_event(run, "error", message=message)
-        return code
-    write_status(run, outcome=outcome)
-    return 0
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        # Ends at once: what is on its way to other processes would be waited for until they answer.
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _leave_note(message: str, error: Exception) -> None:
+    """Write down for the launcher why this process failed, in torchrun's form: it is not the only one that ends."""
+    place = os.environ.get(FAILURE_NOTE)
+    if place:
+        trace = "".join(traceback.format_exception(error))
+        about = {"message": message, "extraInfo": {"py_callstack": trace, "timestamp": str(int(time.time()))}}
+        with contextlib.suppress(OSError):
+            Path(place).write_text(json.dumps({"message": about}), encoding="utf-8")
 
 
 if __name__ == "__main__":

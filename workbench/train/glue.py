@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+
+from lightning.fabric import Fabric
 
 from core_vits.cache import CacheReader
 from core_vits.config import AudioConfig, ModelConfig
 from core_vits.dataset import ClipDataset, Split, split
+from core_vits.train.begin import Choices, Known
 from core_vits.train.callbacks import Callback
 from core_vits.train.data import ClipData, Sentence
 from core_vits.train.loop import Trainer
+from core_vits.train.ranks import Ranks
 from core_vits.train.settings import TrainSettings
 from core_vits.train.state import Provenance
-from workbench.config import TrainingSettings, Workspace
+from workbench.config import StartSettings, TrainingSettings, Workspace
 from workbench.errors import DatasetError, RunError
-from workbench.jobs.rundir import CHECKPOINTS, IDENTITY, PREPARED, SPLIT, read_json, write_json
+from workbench.jobs.background import PARTS, Background, background_of, phonemizer_words
+from workbench.jobs.rundir import (
+    CHECKPOINTS,
+    IDENTITY,
+    PREPARED,
+    SPLIT,
+    VOICE_CONFIG,
+    append_event,
+    read_json,
+    write_json,
+)
 
 SPOKEN_FROM_VALIDATION = 3
 """Sentences that are spoken when no clips were held back for it."""
+SPEAKERS_HEARD = 5
+"""Speakers that are heard after each validation, if there are as many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +51,25 @@ class Prepared:
     speakers: Mapping[str, int]
     """Empty for a voice with one speaker."""
     num_symbols: int
+    num_speakers: int = 0
+    """That the model must have; as many as there are names where nothing says more."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Name of each clip's recording, by key."""
+    phonemizer: str = ""
+    """Name, version and language."""
 
 
 def make_trainer(
-    run: Path, workspace: Workspace, *, callbacks: Sequence[Callback], stop: Callable[[], bool]
+    run: Path, workspace: Workspace, fabric: Fabric, *, callbacks: Sequence[Callback], stop: Callable[[], bool]
 ) -> tuple[Trainer, Path | None]:
     """Build the trainer of a run, and name the checkpoint that a new run goes on from, if any.
+
+    Args:
+        run: its directory.
+        workspace: its settings.
+        fabric: device, precision and processes.
+        callbacks: told about everything in this process.
+        stop: asked whether to stop.
 
     Raises:
         RunError: the run directory is incomplete.
@@ -52,10 +80,15 @@ def make_trainer(
     config = model_config(identity.get("model", {}), prepared)
     training = workspace.training
     settings = train_settings(training)
-    parts = stored_split(run, prepared.keys, training)
-    data = _data(prepared, parts, config, settings)
-    begin_with = identity.get("resumed_from")
+    begin_with = Path(identity["resumed_from"]) if identity.get("resumed_from") else None
+    before = background_of(begin_with) if begin_with is not None else Background()
+    parts = Ranks(fabric).first_before_others(
+        lambda: stored_split(run, prepared.keys, training, before=before, files=prepared.files)
+    )
+    data = _data(prepared, parts, config, settings, fabric)
     digest = hashlib.sha256(json.dumps(parts.as_json()).encode()).hexdigest()[:16]
+    symbols = _symbols(run)
+    choices = start_choices(workspace.start) if begin_with is not None else Choices()
     trainer = Trainer(
         settings,
         config,
@@ -63,9 +96,49 @@ def make_trainer(
         run / CHECKPOINTS,
         callbacks=callbacks,
         stop=stop,
-        provenance=Provenance(split_hash=digest, versions=identity.get("versions", {})),
+        provenance=Provenance(
+            split_hash=digest,
+            versions=identity.get("versions", {}),
+            speakers=prepared.speakers,
+            phoneme_id_map=symbols,
+            phonemizer=prepared.phonemizer,
+            begun=_begun(begin_with, choices),
+        ),
+        choices=choices,
+        known=Known(
+            symbols_before=before.symbols,
+            symbols=symbols or None,
+            speakers_before=before.speakers,
+            speakers=prepared.speakers or None,
+        ),
+        fabric=fabric,
     )
-    return trainer, Path(begin_with) if begin_with else None
+    return trainer, begin_with
+
+
+def start_choices(start: StartSettings) -> Choices:
+    """What `[start]` chooses."""
+    return Choices(mode=start.mode, learning_rate=start.learning_rate, optimizer=start.optimizer)
+
+
+def _begun(checkpoint: Path | None, choices: Choices) -> dict[str, str]:
+    if checkpoint is None:
+        return {}
+    return {
+        "checkpoint": str(checkpoint),
+        "mode": choices.mode,
+        "learning_rate": choices.rates,
+        "optimizer": choices.optimizer,
+    }
+
+
+def _symbols(run: Path) -> dict[str, list[int]]:
+    """Phoneme ids of the voice, from its configuration; empty when that is not there."""
+    try:
+        known = read_json(run / VOICE_CONFIG).get("phoneme_id_map")
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def train_settings(training: TrainingSettings) -> TrainSettings:
@@ -82,7 +155,8 @@ def model_config(stored: Mapping[str, Any], prepared: Prepared) -> ModelConfig:
     values = {name: _tuples(value) for name, value in stored.items()}
     try:
         config = ModelConfig(**{**values, "audio": AudioConfig(**stored["audio"])})
-        return replace(config, num_symbols=prepared.num_symbols, num_speakers=max(1, len(prepared.speakers)))
+        speakers = max(1, prepared.num_speakers, len(prepared.speakers))
+        return replace(config, num_symbols=prepared.num_symbols, num_speakers=speakers)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{IDENTITY}: its model can't be used ({error}). Start a new run") from error
 
@@ -101,6 +175,9 @@ def read_prepared(run: Path) -> Prepared:
             keys=tuple(str(clip["key"]) for clip in data["trained"]),
             speakers=dict(data.get("speakers") or {}),
             num_symbols=int(data["num_symbols"]),
+            num_speakers=int(data.get("num_speakers", 0)),
+            files={str(clip["key"]): str(clip.get("file", "")) for clip in data["trained"]},
+            phonemizer=phonemizer_words(data.get("phonemizer")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{PREPARED}: {type(error).__name__}: {error}. Start a new run") from error
@@ -109,8 +186,22 @@ def read_prepared(run: Path) -> Prepared:
     return prepared
 
 
-def stored_split(run: Path, keys: Sequence[str], training: TrainingSettings) -> Split:
+def stored_split(
+    run: Path,
+    keys: Sequence[str],
+    training: TrainingSettings,
+    *,
+    before: Background | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Split:
     """The split of this run: made once, then read, so that a resumed run never trains on a validation clip.
+
+    Args:
+        run: directory of the run.
+        keys: of its clips.
+        training: shares and seed.
+        before: of the checkpoint that the run begins with: what that one's run trained on, it has seen for good.
+        files: name of each clip's recording, by key.
 
     Raises:
         RunError: the stored one can't be read.
@@ -123,7 +214,13 @@ def stored_split(run: Path, keys: Sequence[str], training: TrainingSettings) -> 
         except (OSError, ValueError) as error:
             raise RunError(f"{run.name}: {SPLIT} can't be read ({error})") from error
     # Two rows with the same text and recording are one clip: it must not be in two parts.
-    parts = split(tuple(dict.fromkeys(keys)), training.validation_split, training.test_clips, training.seed)
+    clips = tuple(dict.fromkeys(keys))
+    parts = kept_split(clips, training, before or Background(), files or {})
+    if parts is None:
+        parts = split(clips, training.validation_split, training.test_clips, training.seed)
+    elif before is not None and before.run is not None:
+        known = sum(_part_before(key, before, files or {}) is not None for key in clips)
+        append_event(run, "split_kept", of=before.run.name, clips=known, new=len(clips) - known)
     if not parts.train:
         raise DatasetError(
             f"all {len(keys)} clips are held back for validation and samples, none is left to train on. "
@@ -133,30 +230,87 @@ def stored_split(run: Path, keys: Sequence[str], training: TrainingSettings) -> 
     return parts
 
 
-def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: TrainSettings) -> ClipData:
+def kept_split(
+    clips: Sequence[str], training: TrainingSettings, before: Background, files: Mapping[str, str]
+) -> Split | None:
+    """The split of the run that a checkpoint comes from, for the same clips; None when it is not known.
+
+    The clips stay in its order, on which the order of the batches hangs. New clips are divided among themselves. A clip
+    that was trained on never validates.
+    """
+    place = {key: number for number, key in enumerate(before.part_of_key)}
+    ordered = sorted(clips, key=lambda key: place.get(key, len(place)))
+    parts = {key: _part_before(key, before, files) for key in ordered}
+    if not any(part == PARTS[0] for part in parts.values()):
+        return None
+    new = [key for key, part in parts.items() if part is None]
+    added = split(new, training.validation_split, 0, training.seed) if len(new) > 1 else Split(tuple(new), (), ())
+    kept = [tuple(key for key, part in parts.items() if part == name) for name in PARTS]
+    return Split(kept[0] + added.train, kept[1] + added.validation, kept[2] + added.test)
+
+
+def _part_before(key: str, before: Background, files: Mapping[str, str]) -> str | None:
+    return before.part_of_key.get(key) or before.part_of_file.get(files.get(key, ""))
+
+
+def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: TrainSettings, fabric: Fabric) -> ClipData:
     reader = CacheReader(prepared.cache)
     speakers = prepared.speakers if config.num_speakers > 1 else None
 
     def clips(keys: Sequence[str]) -> ClipDataset:
+        gone = sum(key not in reader.entries for key in keys)
+        if gone:
+            raise DatasetError(
+                f"{gone} of {len(keys)} clips of this run are no longer in the data set: recordings or texts were "
+                "changed or removed since it began. Put them back, or begin a new run from its last checkpoint: "
+                "workbench train --resume FILE.ckpt"
+            )
         return ClipDataset(reader, keys, config.audio, segment_size=config.segment_size, speaker_ids=speakers)
 
     spoken = parts.test or parts.validation[:SPOKEN_FROM_VALIDATION]
     return ClipData(
         clips(parts.train),
         clips(parts.validation) if parts.validation else None,
-        [_sentence(reader, key, speakers) for key in spoken if key in reader.entries],
+        sentences(reader, prepared.keys, spoken, speakers),
         batch_size=settings.batch_size,
         seed=settings.seed,
         num_workers=settings.num_workers,
-        rank=int(os.environ.get("RANK", "0")),
-        world=int(os.environ.get("WORLD_SIZE", "1")),
+        rank=fabric.global_rank,
+        world=fabric.world_size,
     )
 
 
-def _sentence(reader: CacheReader, key: str, speakers: Mapping[str, int] | None) -> Sentence:
-    entry = reader.entries[key]
-    speaker = speakers.get(entry.speaker or "", 0) if speakers else None
-    return Sentence(name=entry.text, phoneme_ids=entry.phoneme_ids, speaker_id=speaker)
+def sentences(
+    reader: CacheReader, keys: Sequence[str], spoken: Sequence[str], speakers: Mapping[str, int] | None
+) -> list[Sentence]:
+    """What is spoken after a validation: some clips, each by its own speaker.
+
+    A few clips may all be of one speaker. The first sentence is then spoken by others as well, until as many are heard
+    as `SPEAKERS_HEARD` says, or all.
+
+    Args:
+        reader: has the clips.
+        keys: of all clips of the run.
+        spoken: of those that are spoken.
+        speakers: ids of the speakers; None for a voice with one.
+    """
+    entries = [reader.entries[key] for key in spoken if key in reader.entries]
+    if not speakers:
+        return [Sentence(name=entry.text or entry.file, phoneme_ids=entry.phoneme_ids) for entry in entries]
+    said = [(entry, entry.speaker or "") for entry in entries]
+    heard = {speaker for _, speaker in said}
+    trained = {reader.entries[key].speaker for key in keys if key in reader.entries}
+    silent = [name for name in speakers if name not in heard and name in trained]
+    said += [(entries[0], name) for name in silent[: max(0, SPEAKERS_HEARD - len(heard))] if entries]
+    return [
+        Sentence(
+            name=entry.text or entry.file,
+            phoneme_ids=entry.phoneme_ids,
+            speaker_id=speakers.get(speaker, 0),
+            speaker=speaker,
+        )
+        for entry, speaker in said
+    ]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -56,14 +56,22 @@ class GuardedCallback(Callback):
             self._note(f"callback {self._name}: {event}: {type(error).__name__}: {one_line(str(error))}{ending}")
 
 
-def plugin_callbacks(host: Host, run: Path) -> Sequence[Callback]:
-    """The callbacks of all plugins, guarded; one that can't be made is noted and left out."""
+def plugin_callbacks(host: Host, run: Path, *, first: bool = True) -> Sequence[Callback]:
+    """The callbacks of all plugins, guarded; one that can't be made is noted and left out.
+
+    Args:
+        host: the plugins.
+        run: gets the notes.
+        first: whether this is the first process of the run; in the others only those that ask for it are called.
+    """
 
     def note(message: str) -> None:
         append_event(run, "error", message=message)
 
     callbacks = []
     for registered in host.callbacks():
+        if not first and registered.spec.ranks != "all":
+            continue
         name = f"{registered.plugin}/{registered.spec.name}"
         try:
             callbacks.append(GuardedCallback(name, host.create(registered), note))

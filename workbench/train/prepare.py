@@ -7,26 +7,30 @@ starts at once. Exit code 0: done, or stopped on request; 2: the dataset can't b
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core_vits.audio import AudioError
 from core_vits.cache import CacheError, CacheSettings, CacheWriter, Entry, clip_key
-from core_vits.manifest import ManifestError, Row, find_recording, read_metadata, speaker_ids
+from core_vits.manifest import ManifestError, Row, find_recording
 from core_vits.phonemes import NUM_SYMBOLS
 from workbench.config import HOP_LENGTH, Workspace, shown, workspace_from_dict
+from workbench.config.settings import TEXT
 from workbench.errors import RunError, WorkbenchError
 from workbench.host import Host
 from workbench.jobs import rundir
 from workbench.jobs.checks import not_found, refuse_too_few
+from workbench.jobs.dataset import read_table
+from workbench.jobs.inherited import check_symbols, inherited, number_speakers
 from workbench.train.cutting import Cut, CutPlan, cut_all
 from workbench.train.voice_config import voice_config
-from workbench.workers.targets.frontend import TextFrontEnd, cache_settings
+from workbench.workers.targets.frontend import FrontEnd, cache_settings, front_end
 
 USER_ERROR = 2
 
@@ -52,6 +56,8 @@ class Plan:
     """Key of each row by its line."""
     todo: list[tuple[Row, Path, tuple[int, ...]]] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    recorded: list[Row] = field(default_factory=list)
+    """Rows that have a recording which is not empty, whatever is in it."""
 
     def drop(self, row: Row, reason: str) -> None:
         """Leave a row out."""
@@ -62,7 +68,7 @@ class Plan:
 class Preparation:
     """One preparation of one run's dataset."""
 
-    def __init__(self, run: Path, workspace: Workspace, front: TextFrontEnd) -> None:
+    def __init__(self, run: Path, workspace: Workspace, front: FrontEnd) -> None:
         self._run = run
         self._workspace = workspace
         self._front = front
@@ -77,15 +83,12 @@ class Preparation:
             DatasetError: too little can be trained.
             CacheError: the cache can't be written.
             ManifestError: the metadata can't be read.
+            RunError: what the run goes on from can't be read.
         """
         workspace, settings = self._workspace, cache_settings(self._workspace, self._front)
-        manifest = read_metadata(
-            workspace.metadata,
-            delimiter=workspace.dataset.delimiter,
-            quoting=workspace.dataset.quoting,
-            multi_speaker=workspace.dataset.multi_speaker,
-            name=workspace.dataset.metadata,
-        )
+        before = inherited(self._run, workspace)
+        check_symbols(workspace, self._front.id_map, before)
+        manifest = read_table(workspace)
         plan = Plan(dropped=[Dropped(item.line, "", item.message) for item in manifest.problems if item.skipped])
         with CacheWriter(workspace.cache, settings) as writer:
             self._look_up(manifest.rows, settings, writer, plan)
@@ -95,8 +98,11 @@ class Preparation:
             entries = [writer.entry(plan.keys[row.line]) for row in rows]
             folder = writer.folder
         refuse_too_few(workspace, len(rows), [(item.line, item.file, item.reason) for item in plan.dropped])
-        speakers = speaker_ids(rows) if workspace.dataset.multi_speaker else {}
-        return self._summary(rows, entries, plan, made=made, folder=folder, speakers=speakers)
+        speakers, number = number_speakers(workspace, manifest.rows, plan.recorded, before)
+        # The first of them may have no clip; nobody who picks up the voice should hear that first.
+        first = min((speakers[row.speaker] for row in rows if row.speaker in speakers), default=0)
+        summary = self._summary(rows, entries, plan, made=made, folder=folder)
+        return {**summary, "speakers": speakers, "num_speakers": number, "default_speaker": first}
 
     def _look_up(self, rows: Sequence[Row], settings: CacheSettings, writer: CacheWriter, plan: Plan) -> None:
         """Find each row's recording, and its clip if it was made before; phonemes of the others."""
@@ -107,24 +113,31 @@ class Preparation:
             path = find_recording(self._workspace.audio_folder, row.file)
             if path is None:
                 plan.drop(row, not_found(self._workspace, row.file))
-            elif not row.text.strip():
-                plan.drop(row, "its text is empty")
-            else:
-                try:
-                    key = clip_key(settings, path, row.text, row.speaker)
-                except OSError as error:
-                    plan.drop(row, f"the recording can't be read: {error.strerror}")
+                continue
+            try:
+                if path.stat().st_size:
+                    plan.recorded.append(row)
+                if self._workspace.dataset.type == TEXT and not row.text.strip():
+                    plan.drop(row, "its text is empty")
                     continue
-                if first_line.setdefault(key, row.line) != row.line:
-                    plan.drop(row, f"it is the same recording and text as line {first_line[key]}")
-                    continue
-                plan.keys[row.line] = key
-                if not writer.has(key):
-                    new.append((row, path))
+                key = clip_key(settings, path, row.text, row.speaker, row.phoneme_ids)
+            except OSError as error:
+                plan.drop(row, f"the recording can't be read: {error.strerror}")
+                continue
+            if first_line.setdefault(key, row.line) != row.line:
+                plan.drop(row, f"it is the same recording and text as line {first_line[key]}")
+                continue
+            plan.keys[row.line] = key
+            if not writer.has(key):
+                new.append((row, path))
+        self._phonemize(new, plan)
+
+    def _phonemize(self, new: Sequence[tuple[Row, Path]], plan: Plan) -> None:
+        """Phoneme ids of the clips that must be made."""
         for begin in range(0, len(new), 32):
             self._progress(begin, len(new), "turning texts into phonemes")
             part = new[begin : begin + 32]
-            for (row, path), spoken in zip(part, self._front.speak([row.text for row, _ in part]), strict=True):
+            for (row, path), spoken in zip(part, self._front.read([row for row, _ in part]), strict=True):
                 if spoken.error:
                     plan.drop(row, f"it can't be turned into phonemes: {spoken.error}")
                 elif not spoken.phonemes:
@@ -178,7 +191,6 @@ class Preparation:
         *,
         made: int,
         folder: Path,
-        speakers: Mapping[str, int],
     ) -> dict[str, Any]:
         rate = self._workspace.audio.sample_rate
         return {
@@ -186,7 +198,6 @@ class Preparation:
             "cache": str(folder),
             "sample_rate": rate,
             "num_symbols": NUM_SYMBOLS,
-            "speakers": dict(speakers),
             "phonemizer": {
                 "name": self._front.name,
                 "version": self._front.version,
@@ -254,10 +265,17 @@ def prepare(run: Path) -> dict[str, Any] | None:
     """
     begun = time.monotonic()
     workspace = _workspace(run)
-    front = TextFrontEnd(workspace, Host.load(workspace))
+    front = front_end(workspace, Host.load(workspace))
     try:
         summary = Preparation(run, workspace, front).run()
-        config = voice_config(workspace, front.id_map, summary["speakers"])
+        config = voice_config(
+            workspace,
+            front.id_map,
+            speakers=summary["speakers"],
+            num_speakers=summary["num_speakers"],
+            default_speaker=summary["default_speaker"],
+            phoneme_type=front.phoneme_type,
+        )
     except Stopped:
         print("stopped on request; what is prepared is kept", flush=True)
         return None
@@ -289,10 +307,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare(run)
     except (WorkbenchError, ManifestError, CacheError, AudioError) as error:
         message = rundir.one_line(str(error))
-        print(message, file=sys.stderr, flush=True)
         if not rundir.is_gone(run):
             rundir.append_event(run, "error", message=message)
             rundir.write_status(run, phase="prepare", message=message)
+        with contextlib.suppress(OSError):  # the log may lie on the full disk that all this is about
+            print(message, file=sys.stderr, flush=True)
         return USER_ERROR
     return 0
 

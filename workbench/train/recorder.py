@@ -5,7 +5,9 @@ All of it is a report. When the disk refuses a line the run goes on without it, 
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from core_vits.train.begin import BeginPlan
 from core_vits.train.callbacks import Callback, Progress, Sample, SavedCheckpoint, StepRecord, ValidationRecord
+from core_vits.train.telling import facts_of, plan_as_json
 from workbench.jobs.rundir import METRICS, StatusWriter, append_event, is_gone, one_line
 
 RECENT_STEPS = 50
@@ -24,6 +29,10 @@ REOPEN_SECONDS = 60.0
 """How long to leave a metrics file alone that could not be written."""
 QUIETEST_PEAK = 0.01
 """A sample below this peak is not made louder: it is silence."""
+
+
+_LOG = logging.getLogger(__name__)
+"""Goes to the run's log, which people read with `o` and with `tail -f`."""
 
 
 class Curves:
@@ -99,10 +108,19 @@ class Recorder(Callback):
 
     # --- callbacks --------------------------------------------------------------------------------------------------
 
+    def on_begin(self, progress: Progress, checkpoint: Path, plan: BeginPlan) -> None:
+        append_event(self._run, "begun", checkpoint=str(checkpoint), plan=plan_as_json(plan))
+        for fact in facts_of(plan):
+            print(f"{fact.label}: {fact.text}", flush=True)
+
     def on_run_start(self, progress: Progress, resumed_from: Path | None) -> None:
         self._curves = Curves(self._run / METRICS, progress.position.step + 1, self._note_problem)
         self._begun = (time.monotonic(), progress.position.step)
-        self._show(progress, "train", now=True, pid=os.getpid(), progress=None)
+        self._show(progress, "train", now=True, pid=os.getpid(), progress=None, device=progress.device)
+        begins = f"goes on from {resumed_from.name}, batch {progress.position.step}" if resumed_from else "from scratch"
+        _LOG.info(
+            "training on %s, %s; %d batches an epoch", _described(progress.device), begins, progress.batches_per_epoch
+        )
 
     def on_epoch_start(self, progress: Progress) -> None:
         self._epoch_begun = time.monotonic()
@@ -124,10 +142,13 @@ class Recorder(Callback):
         if record.metrics:
             self._curves.scalars({f"val/{name}": value for name, value in record.metrics.items()}, step)
         for number, sample in enumerate(record.samples, start=1):
-            self._curves.sample(f"sample/{number}", sample, step)
+            # TensorBoard's tags hold no other characters.
+            who = re.sub(r"[^-\w.]", "_", f" {sample.speaker}") if sample.speaker else ""
+            self._curves.sample(f"sample/{number}{who}", sample, step)
         self._event("validation", progress, **record.metrics)
         if record.mel is not None:
             self._show(progress, "train", now=True, val_mel=record.mel, progress=None)
+            _LOG.info("epoch %d, batch %d: val mel %.4g", progress.position.labelled_epoch, step, record.mel)
 
     def on_epoch_end(self, progress: Progress) -> None:
         seconds = round(time.monotonic() - self._epoch_begun, 3)
@@ -149,6 +170,7 @@ class Recorder(Callback):
             removed=[path.name for path in saved.removed],
         )
         self._show(progress, "train", now=True)
+        _LOG.info("saved %s", saved.path.name)
 
     def on_problem(self, progress: Progress, message: str) -> None:
         self._note_problem(message)
@@ -163,6 +185,7 @@ class Recorder(Callback):
     def on_run_end(self, progress: Progress, outcome: str) -> None:
         self._curves.close()
         self._show(progress, "train", now=True, outcome=outcome, eta_seconds=None, progress=None)
+        _LOG.info("%s at batch %d", outcome, progress.position.step)
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
@@ -218,7 +241,16 @@ class Recorder(Callback):
     def _note_problem(self, message: str) -> None:
         self._problem = message
         append_event(self._run, "error", message=one_line(message))
+        _LOG.warning("%s", one_line(message))
 
     def _event(self, kind: str, progress: Progress, **fields: Any) -> None:
         position = progress.position
         append_event(self._run, kind, epoch=position.labelled_epoch, step=position.step, **fields)
+
+
+def _described(device: str) -> str:
+    """A device with what a person knows it by: the name of a GPU, the threads of a CPU."""
+    if device.startswith("cuda"):
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    threads = torch.get_num_threads()
+    return f"{device} ({threads} thread{'s' if threads > 1 else ''})"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -28,10 +27,12 @@ from workbench.tui.messages import Looked, Said
 from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import AskScreen
 from workbench.tui.screens.pages import Page, help_text
+from workbench.tui.screens.start import READING
 from workbench.tui.services import Services
-from workbench.tui.threads import SCAN_JOB, ThreadedApp
-from workbench.tui.watch import Snapshot, Watcher
-from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, run_state
+from workbench.tui.starting import StartingApp
+from workbench.tui.threads import SCAN_JOB
+from workbench.tui.watch import Watcher
+from workbench.tui.widgets.frame import Footer, Header, MessageLine, Tabs, plain_block, run_state
 from workbench.tui.widgets.panel import Panel
 
 if TYPE_CHECKING:
@@ -40,11 +41,10 @@ if TYPE_CHECKING:
     from workbench.api import PaneSpec
     from workbench.config import Workspace
     from workbench.host.host import Host
-    from workbench.jobs.runs import RunView
     from workbench.tail.follower import RunFollower
 
 TICK_SECONDS = 0.5
-SMALLEST = (60, 16)
+SMALLEST = (60, 20)
 """Columns and lines below which one plain block of text is shown."""
 
 
@@ -67,7 +67,7 @@ def _checkpoints_pane() -> Widget:
     return CheckpointsPane(id="checkpoints-pane")
 
 
-class WorkbenchApp(ThreadedApp):
+class WorkbenchApp(StartingApp):
     """Frame, run state, messages, confirmations."""
 
     TITLE = "Voice Workbench"
@@ -81,19 +81,16 @@ class WorkbenchApp(ThreadedApp):
     def __init__(
         self, services: Services, *, plugin_panes: Sequence[tuple[PaneSpec, Callable[[], Widget]]] = ()
     ) -> None:
-        super().__init__()
+        super().__init__(services)
         # Over SSH an animation is a burst of bytes that says nothing.
         self.animation_level = "none"
         self._clean, self._no_color = CleanFilter(), NoColor()
-        self.services = services
-        self.snapshot = Snapshot()
         self.curves: RunFollower | None = None
         self.alerts = AlertLog(services.now)
         self._watcher = Watcher(services)
         self._looking = False
         self._look_problem = ""
         self._began = False
-        self._shown_run: Path | None = None
         self._first_look = True
         self._active = ""
         self._terminal = Size(80, 24)
@@ -150,7 +147,7 @@ class WorkbenchApp(ThreadedApp):
     def _tick(self) -> None:
         pane = self.pane
         if pane is not None:
-            pane.ticked()
+            self._in_pane(pane.ticked)
         self._begin_look()
 
     def _begin_look(self) -> None:
@@ -200,7 +197,7 @@ class WorkbenchApp(ThreadedApp):
         self._fill_frame()
         pane = self.pane
         if pane is not None:
-            pane.looked(event.snapshot, event.curves, event.curves_changed)
+            self._in_pane(partial(pane.looked, event.snapshot, event.curves, event.curves_changed))
         if self._watcher.behind:
             self._begin_look()
         if isinstance(self.screen, Page):
@@ -243,17 +240,8 @@ class WorkbenchApp(ThreadedApp):
         base.query_one(Tabs).fill(tabs, [*self.jobs], width)
         base.query_one(Footer).fill(self.scopes, width, live=self.snapshot.live is not None)
         if width < SMALLEST[0] or height < SMALLEST[1]:
-            base.query_one("#plain", Panel).show(self._plain(width, height))
-
-    def _plain(self, width: int, height: int) -> str:
-        run = self.snapshot.live or self.snapshot.run
-        lines = [
-            f"terminal too small: {SMALLEST[0]}x{SMALLEST[1]} is needed, this is {width}x{height}",
-            f"{self.services.project.name}: {run_state(run, stopping=self.snapshot.stopping)}",
-        ]
-        if run is not None:
-            lines += [f"{name} {value:.4g}" for name, value in run.status.losses.items() if isinstance(value, float)]
-        return "\n".join([*lines[: height - 1], "q leaves; a training goes on"])
+            needed = f"terminal too small: {SMALLEST[0]}x{SMALLEST[1]} is needed, this is {width}x{height}"
+            base.query_one("#plain", Panel).show(plain_block(needed, self.services.project, self.snapshot, height))
 
     def jobs_changed(self) -> None:
         """The tabs line names them."""
@@ -266,6 +254,21 @@ class WorkbenchApp(ThreadedApp):
         for line in self._base.query(MessageLine) if self._base is not None else ():
             line.say(f"{clock(self.services.now())[:5]} {clean(event.text)}", event.level)
 
+    def _in_pane(self, call: Callable[[], object]) -> None:
+        """Call into the pane that is shown; its failure must not get into our own message loop, which it would end."""
+        holder = self.holder
+        try:
+            call()
+        except Exception as error:
+            if holder is None:
+                raise
+            self._fail(holder, error)
+
+    def _fail(self, holder: Holder, error: Exception) -> None:
+        path = record(error)
+        holder.fail(error)
+        self.post_message(Said(f"{holder.title} failed: {error} (trace in {path})", "bad"))
+
     def _handle_exception(self, error: Exception) -> None:
         """Textual's last resort: a pane's failure stays in its holder."""
         if self._began and not self.is_running:
@@ -276,9 +279,7 @@ class WorkbenchApp(ThreadedApp):
         if holder is None:
             super()._handle_exception(error)
             return
-        path = record(error)
-        holder.fail(error)
-        self.post_message(Said(f"{holder.title} failed: {error} (trace in {path})", "bad"))
+        self._fail(holder, error)
 
     # --- keys ------------------------------------------------------------------------------------------------------
 
@@ -301,7 +302,7 @@ class WorkbenchApp(ThreadedApp):
     def _shown(self, holder: Holder) -> None:
         # A pane may have failed since it was asked to show itself.
         if holder is self.holder and self.pane is not None:
-            self.pane.shown()
+            self._in_pane(self.pane.shown)
 
     def action_help(self) -> None:
         """Keys of this pane and the manual."""
@@ -324,50 +325,6 @@ class WorkbenchApp(ThreadedApp):
             return
         empty = "There is no run yet, so nothing was printed. Press t to train."
         self.push_screen(Page("trainer log", lambda: "\n".join(self.snapshot.log) or empty, at_end=True))
-
-    def action_start_training(self) -> None:
-        """Ask, with facts, then start."""
-        if self.snapshot.live is not None:
-            self.post_message(Said(f"{self.snapshot.live.id} is training already; X stops it", "warn"))
-            return
-        self.in_thread(self.services.training_facts, self._ask_to_train)
-
-    def _ask_to_train(self, facts: str) -> None:
-        stopped = self.snapshot.resumable
-        answers = [("train", "train from the start"), ("cancel", "cancel")]
-        if stopped is not None:
-            answers.insert(1, ("resume", f"resume {stopped.id}"))
-            facts += f"\n\n{stopped.id}: {run_state(stopped)}; r resumes it where it ended."
-
-        def answered(answer: str | None) -> None:
-            if answer == "train":
-                self._start(None)
-            elif answer == "resume":
-                self._start(stopped)
-
-        self.push_screen(AskScreen("start a training?", facts, answers, first="train"), answered)
-
-    def action_resume(self) -> None:
-        """Resume the latest run that did not reach its last epoch."""
-        if self.snapshot.live is not None:
-            self.post_message(Said(f"{self.snapshot.live.id} is training already", "warn"))
-        elif self.snapshot.run is not None and self.snapshot.run.kind == PIPER:
-            self.post_message(Said(f"{self.snapshot.run.label} is a run of Piper's own and only looked at", "warn"))
-        elif self.snapshot.resumable is None:
-            self.post_message(Said("no stopped training with a checkpoint to resume; t starts one", "warn"))
-        else:
-            self._start(self.snapshot.resumable)
-
-    def _start(self, resume: RunView | None) -> None:
-        self.post_message(Said("starting the training …" if resume is None else f"resuming {resume.id} …"))
-
-        async def started(run: RunView) -> None:
-            self._shown_run = run.folder
-            self.look_again()
-            self.post_message(Said(f"{run.id} is started; it goes on when this window is closed", "good"))
-            await self.action_pane("train")
-
-        self.in_thread(lambda: self.services.start(resume), lambda run: self.call_later(started, run))
 
     def action_stop_training(self) -> None:
         """Ask, then request a stop."""
@@ -392,13 +349,16 @@ class WorkbenchApp(ThreadedApp):
         if not runs or self.snapshot.run is None:
             self.post_message(Said("there is no run yet; t starts a training", "info"))
             return
-        at = [run.folder for run in runs].index(self.snapshot.run.folder)
-        self._shown_run = runs[max(0, min(len(runs) - 1, at + step))].folder
+        wanted = [run.folder for run in runs].index(self.snapshot.run.folder) + step
+        if not 0 <= wanted < len(runs):
+            self.post_message(Said("this is the latest run" if step > 0 else "this is the earliest run", "info"))
+            return
+        self._shown_run = runs[wanted].folder
         self._tick()
 
     def action_quit_viewer(self) -> None:
         """Leave; ask first when an export or speech under way would be lost. A scan costs nothing to do again."""
-        lost = [job for job in self.jobs if job != SCAN_JOB]
+        lost = [job for job in self.jobs if job not in (SCAN_JOB, READING)]
         if not lost:
             self._leave("leave")
             return

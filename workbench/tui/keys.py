@@ -64,12 +64,14 @@ KEYS: tuple[Key, ...] = (
     _key("chart", "band", "b", "b", "band", "band", "Lowest to highest value in each column, behind the mean."),
     _key("chart", "fit", "0", "0", "fit", "fit", "Show the whole run again."),
     _key("train", "run", _BRACKETS, "[ ]", "", "run", "Earlier and later run."),
-    _key("train", "resume", "r", "r", "app.resume", "resume", "Resume the latest stopped run where it ended."),
+    _key("train", "resume", "r", "r", "app.resume", "resume", "Resume the run that is shown where it ended."),
     _key("checkpoints", "export", "e", "e", "export", "export", "Export the selected checkpoint; compare the two."),
     _key("checkpoints", "speak", "space", "␣", "speak", "speak", "Speak the sentence with what is selected; play it."),
     _key("checkpoints", "sentence", "T", "T", "sentence", "sentence", "Edit the sentence that is spoken."),
     _key("checkpoints", "samples", "s", "s", "samples", "samples", "Samples of the training, or the voices again."),
-    _key("checkpoints", "resume", "r", "r", "app.resume", "resume", "Resume the latest stopped run where it ended."),
+    _key("checkpoints", "new_run", "n", "n", "new_run", "new run", "A new run from what is selected; asks first."),
+    _key("checkpoints", "resume", "r", "r", "app.resume", "resume", "Resume the run that is shown where it ended."),
+    _key("checkpoints", "speaker", "S", "S", "speaker", "speaker", "Choose who speaks it, of several speakers.", False),
     _key("checkpoints", "cancel", "x", "x", "cancel", "cancel", "Cancel what is under way."),
     _key("checkpoints", "run", _BRACKETS, "[ ]", "", "run", "Earlier and later run.", False),
     _key("all", "train", "t", "t", "start_training", "train", "Start a training; asks first, with facts."),
@@ -134,5 +136,5 @@ def footer_keys(*scopes: str, live: bool) -> tuple[list[Key], list[Key]]:
 
 def help_keys(*scopes: str) -> list[tuple[str, list[Key]]]:
     """Title and keys of each scope, those of `scopes` first."""
-    order = [*scopes, *(scope for scope in SCOPES if scope not in scopes)]
+    order = [*scopes, "all", *(scope for scope in SCOPES if scope not in {*scopes, "all"})]
     return [(SCOPES[scope], [key for key in KEYS if key.scope == scope]) for scope in order if scope in SCOPES]

@@ -11,18 +11,32 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core_vits.manifest import ManifestError, read_metadata
-from workbench.config import Workspace
+from core_vits.manifest import ManifestError, speaker_ids
+from workbench.config import Workspace, settings_as_dict, with_overrides
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
+from workbench.jobs.background import run_of
+from workbench.jobs.batches import batch_maths
 from workbench.jobs.curves import follower_of
+from workbench.jobs.dataset import read_table, texts
 from workbench.jobs.piper_runs import PiperRuns
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, read_lines, stop_requested
 from workbench.jobs.runs import OURS, PIPER, RunView, list_runs, read_run
 from workbench.jobs.settings_files import settings_of
-from workbench.jobs.start import request_stop, resume_run, start_run
+from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run
+from workbench.jobs.voice_files import speaker_names
 from workbench.tui.format import count
-from workbench.tui.services import Exported, Played, Progress, Project, ScanResult, Spoken, VoiceFile
+from workbench.tui.services import (
+    Beginning,
+    Exported,
+    Played,
+    Progress,
+    Project,
+    ScanResult,
+    Spoken,
+    StartPlan,
+    VoiceFile,
+)
 from workbench.workers.client import Worker
 from workbench.workers.targets.sentences import default_sentence
 
@@ -33,6 +47,7 @@ if TYPE_CHECKING:
 SCAN = "workbench.workers.targets.health:scan"
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
+PLAN = "workbench.workers.targets.starting:plan"
 PLAY = "workbench.workers.targets.play:play"
 LOG_TAIL_BYTES = 32_768
 
@@ -110,7 +125,9 @@ class LiveServices:
             except OSError:
                 continue
             config = path.with_name(path.name + ".json").is_file()
-            voices.append(VoiceFile(onnx=path, bytes=about.st_size, time=about.st_mtime, has_config=config))
+            speakers = speaker_names(path) if config else ()
+            voice = VoiceFile(onnx=path, bytes=about.st_size, time=about.st_mtime, has_config=config, speakers=speakers)
+            voices.append(voice)
         return sorted(voices, key=lambda voice: voice.time, reverse=True)
 
     def scan(self, progress: Progress) -> ScanResult:
@@ -125,28 +142,54 @@ class LiveServices:
         workspace = self._workspace
         dataset = workspace.dataset
         try:
-            manifest = read_metadata(
-                workspace.metadata,
-                delimiter=dataset.delimiter,
-                quoting=dataset.quoting,
-                multi_speaker=dataset.multi_speaker,
-            )
+            manifest = read_table(workspace)
         except ManifestError as error:
             raise DatasetError(str(error)) from error
         training = workspace.training
+        speakers = f" by {len(speaker_ids(manifest.rows))} speakers" if dataset.multi_speaker else ""
         lines = [
-            f"{count(len(manifest.rows))} clips of {dataset.metadata}   {count(training.epochs)} epochs"
+            f"{count(len(manifest.rows))} clips{speakers} of {dataset.metadata}   {count(training.epochs)} epochs"
             + (f", {count(training.max_steps)} batches at most" if training.max_steps else ""),
-            f"quality {workspace.voice.quality}   batches of {training.batch_size}   {self.project.device}",
+            f"quality {workspace.voice.quality}   {self.project.device}",
+            batch_maths(workspace, len(manifest.rows)),
             "It goes on when this window is closed. X stops it with a checkpoint.",
         ]
         return "\n".join(lines)
 
-    def start(self, resume: RunView | None) -> RunView:
+    def beginning(self, checkpoint: Path | None) -> Beginning | None:
+        """From `[start]`, or to go on from one checkpoint; learning rates that its run held stay held."""
+        settings = self._workspace
+        if checkpoint is not None:
+            run = run_of(checkpoint)
+            going_on = going_on_from(checkpoint, run_workspace(run) if run is not None else None)
+            settings = with_overrides(settings, going_on)
+        if settings.start_checkpoint is None:
+            return None
+        start = settings.start
+        return Beginning(
+            checkpoint=settings.start_checkpoint,
+            mode=start.mode,
+            learning_rate=start.learning_rate,
+            optimizer=start.optimizer,
+        )
+
+    def plan_start(self, beginning: Beginning, progress: Progress) -> StartPlan:
+        """In the torch worker."""
+        settings = with_overrides(self._workspace, _start_table(beginning))
+        tables = settings_as_dict(settings)
+        tables["workspace"] = {"root": str(settings.root), "file": str(settings.file)}
+        plan: dict[str, Any] = self._torch.call(PLAN, on_progress=progress, settings=tables)
+        facts = [(str(fact["label"]), str(fact["text"]), bool(fact["warning"])) for fact in plan["facts"]]
+        return StartPlan(facts=facts, refusal=str(plan["refusal"]), model=plan["model"])
+
+    def start(self, resume: RunView | None, begin: tuple[Beginning, StartPlan] | None = None) -> RunView:
         """A process of its own, which outlives this one."""
         if resume is not None:
             return resume_run(resume.folder, self._host)
-        return start_run(self._workspace, self._host)
+        if begin is None:
+            return start_run(self._workspace, self._host, overrides={"start.checkpoint": ""})
+        beginning, plan = begin
+        return start_run(self._workspace, self._host, overrides=_start_table(beginning), model=plan.model)
 
     def stop(self, run: RunView) -> None:
         """At the next step boundary."""
@@ -192,9 +235,15 @@ class LiveServices:
                 )
         return found
 
-    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
-        """In the torch worker; into `spoken/` beside the voices, one file for a source and a sentence."""
-        mark = hashlib.sha256(f"{source}\0{text}".encode()).hexdigest()[:8]
+    def list_speakers(self, run: RunView) -> Sequence[str]:
+        """From the configuration that the preparation left in the run; Piper's lies where its settings say."""
+        if run.kind == PIPER:
+            return speaker_names(run.checkpoints[-1].file) if run.checkpoints else ()
+        return speaker_names(run.folder / CHECKPOINTS, run.folder)
+
+    def speak(self, source: Path, run: RunView | None, text: str, speaker: str, progress: Progress) -> Spoken:
+        """In the torch worker; into `spoken/` beside the voices, one file for a source, a sentence and a speaker."""
+        mark = hashlib.sha256(f"{source}\0{text}\0{speaker}".encode()).hexdigest()[:8]
         wav = self._workspace.voices / "spoken" / f"{source.stem}-{mark}.wav"
         wav.parent.mkdir(parents=True, exist_ok=True)
         spoken = self._torch.call(
@@ -202,6 +251,7 @@ class LiveServices:
             on_progress=progress,
             source=str(source),
             text=text,
+            speaker=speaker or None,
             out_wav=str(wav),
             run_folder=None if run is None else _own_folder(run),
             workspace=str(self._workspace.file),
@@ -236,8 +286,13 @@ class LiveServices:
         return [(page.name.removesuffix(".md"), page.read_text(encoding="utf-8")) for page in pages]
 
     def default_sentence(self) -> str:
-        """In the voice's language."""
-        return default_sentence(self._workspace.voice.language)
+        """In the voice's language; of a voice that reads phonemes, the first text of its table."""
+        chosen = self._workspace.text.phonemizer
+        phonetic = any(
+            item.spec.name == chosen and item.spec.phoneme_type == "text" for item in self._host.phonemizers()
+        )
+        known = texts(self._workspace) if phonetic else []
+        return known[0] if known else default_sentence(self._workspace.voice.language)
 
     def close(self) -> None:
         """End the worker processes."""
@@ -256,6 +311,16 @@ def described(run: RunView) -> list[str]:
     for name, text in settings_of(run).items():
         lines += ["", f"── {name}", "", *text.splitlines()]
     return lines
+
+
+def _start_table(beginning: Beginning) -> dict[str, str]:
+    """Overrides of the settings that say the same."""
+    return {
+        "start.checkpoint": str(beginning.checkpoint),
+        "start.mode": beginning.mode,
+        "start.learning_rate": beginning.learning_rate,
+        "start.optimizer": beginning.optimizer,
+    }
 
 
 def _last_lines(path: Path, count: int) -> Sequence[str]:

@@ -44,6 +44,8 @@ class VoiceFile:
     """Unix seconds."""
     has_config: bool
     """Whether `<name>.onnx.json` stands beside it; without it nothing speaks it."""
+    speakers: tuple[str, ...] = ()
+    """Names, the first speaker first; empty for a voice with one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +95,28 @@ class ScanResult:
     utterances: Sequence[Mapping[str, Any]] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beginning:
+    """What a new run begins with; values as in `[start]` of the workspace file."""
+
+    checkpoint: Path
+    mode: str
+    learning_rate: str
+    optimizer: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartPlan:
+    """What would happen if a run began so."""
+
+    facts: Sequence[tuple[str, str, bool]] = ()
+    """Label, text and whether it is a warning, in the order to show them."""
+    refusal: str = ""
+    """Why it can't begin so; empty: it can."""
+    model: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The architecture of the new run."""
+
+
 class Services(Protocol):
     """The rest of the workbench as the terminal sees it."""
 
@@ -128,8 +152,14 @@ class Services(Protocol):
     def training_facts(self) -> str:
         """What a training would do, for the question before it: clips, epochs, quality, device; a few lines."""
 
-    def start(self, resume: RunView | None) -> RunView:
-        """Start a training, or resume one; it does not belong to this process."""
+    def beginning(self, checkpoint: Path | None) -> Beginning | None:
+        """How a new run begins: with this checkpoint, or with that of the settings; None: from scratch."""
+
+    def plan_start(self, beginning: Beginning, progress: Progress) -> StartPlan:
+        """Read the checkpoint and work out what a run that begins so would keep and change."""
+
+    def start(self, resume: RunView | None, begin: tuple[Beginning, StartPlan] | None = None) -> RunView:
+        """Start a training (from scratch, or as planned), or resume one; it does not belong to this process."""
 
     def stop(self, run: RunView) -> None:
         """Ask the run to stop."""
@@ -143,8 +173,11 @@ class Services(Protocol):
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
         """The last export of each checkpoint of the run."""
 
-    def speak(self, source: Path, run: RunView | None, text: str, progress: Progress) -> Spoken:
-        """Speak a sentence with a checkpoint (of `run`) or an exported voice."""
+    def list_speakers(self, run: RunView) -> Sequence[str]:
+        """Speakers of the run's checkpoints, the first first; none for a voice with one."""
+
+    def speak(self, source: Path, run: RunView | None, text: str, speaker: str, progress: Progress) -> Spoken:
+        """Speak a sentence with a checkpoint (of `run`) or an exported voice; without a speaker, the first speaks."""
 
     def extract(self, run: RunView, clip: Clip) -> Path:
         """Write a clip that the run logged as a WAV beside the spoken sentences."""

@@ -35,6 +35,8 @@ class Snapshot:
     log: tuple[str, ...] = ()
     exports: Mapping[Path, Exported] = field(default_factory=dict)
     """The last export of each checkpoint of the run that is shown."""
+    speakers: tuple[str, ...] = ()
+    """Speakers of the run that is shown; none for a voice with one."""
     stopping: bool = False
     """Whether the run that is shown was asked to stop and has not stopped yet."""
     note: str = ""
@@ -47,9 +49,11 @@ class Snapshot:
 
     @property
     def resumable(self) -> RunView | None:
-        """The latest run that ended before its last epoch and has a checkpoint."""
+        """A run that ended before its last epoch and has a checkpoint: the one that is shown, or else the latest."""
         ended = [run for run in self.runs if run.state in {"stopped", "failed", "lost"} and run.checkpoints]
-        return ended[-1] if ended else None
+        shown = [run for run in ended if self.run is not None and run.folder == self.run.folder]
+        found = shown or ended
+        return found[-1] if found else None
 
 
 def _unlisted(shown: Path | None, runs: Sequence[RunView]) -> bool:
@@ -98,10 +102,12 @@ class Watcher:
             runs = tuple(run if other.folder == run.folder else other for other in snapshot.runs)
             lines = tuple(services.log_lines(run, LOG_LINES)) if log else snapshot.log
             stopping = run.live and services.is_stopping(run)
-            exports = services.list_exports(run)
-            snapshot = replace(snapshot, runs=runs, run=run, log=lines, stopping=stopping, exports=exports)
+            exports, speakers = services.list_exports(run), tuple(services.list_speakers(run))
+            snapshot = replace(
+                snapshot, runs=runs, run=run, log=lines, stopping=stopping, exports=exports, speakers=speakers
+            )
         else:
-            snapshot = replace(snapshot, run=None, log=(), stopping=False, exports={})
+            snapshot = replace(snapshot, run=None, log=(), stopping=False, exports={}, speakers=())
         self._snapshot = snapshot
         follower = self._follow(run)
         if not metrics:

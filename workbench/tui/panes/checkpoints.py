@@ -12,13 +12,14 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from workbench.errors import Cancelled, WorkbenchError
-from workbench.jobs.runs import PIPER, CheckpointView, RunView
-from workbench.tui.format import MISSING, age, bar, count, duration, number, size
+from workbench.jobs.runs import CheckpointView, RunView
+from workbench.tui.format import age, bar, duration, size
 from workbench.tui.keys import bindings
 from workbench.tui.messages import JobEnded, Progressed
 from workbench.tui.panes.base import Pane
+from workbench.tui.panes.checkpoint_list import CheckpointList, difference, facts_of
 from workbench.tui.panes.samples import SampleList, detail_of, moment_of, newest_first
-from workbench.tui.screens.dialogs import PromptScreen
+from workbench.tui.screens.dialogs import PickScreen, PromptScreen
 from workbench.tui.services import Exported, Played, Spoken, VoiceFile
 from workbench.tui.widgets.panel import Panel, entitle
 from workbench.tui.widgets.rows import Column, RowList
@@ -28,33 +29,8 @@ if TYPE_CHECKING:
     from workbench.tail.follower import RunFollower
     from workbench.tui.watch import Snapshot
 
-NO_RUN = "No checkpoint yet: no training was started.\nPress t to train."
-NO_CHECKPOINT = (
-    "No checkpoint yet.\n"
-    "One is written at the end of an epoch, and when you stop a training (X).\n"
-    "No training under way? Press t to train."
-)
 NO_VOICE = "No exported voice yet: e exports the selected checkpoint."
 
-CHECKPOINT_COLUMNS = (
-    Column("", 1),
-    Column("epoch", 5, right=True),
-    Column("batch", 8, right=True),
-    Column("opt step", 8, right=True),
-    Column("val mel", 7, right=True),
-    Column("size", 8, right=True),
-    Column("age", 6, right=True),
-    Column("onnx", 0),
-)
-RATED_COLUMNS = (
-    *CHECKPOINT_COLUMNS[:3],
-    Column("opt step", 8, right=True, narrowest=90),
-    CHECKPOINT_COLUMNS[4],
-    Column("val mos", 7, right=True),
-    *CHECKPOINT_COLUMNS[5:],
-)
-"""Of a run whose validation was rated: that tells more than a second counter."""
-_KEPT_FOR = {"last": "last", "val_mel": "kept by val mel", "val_mos": "kept by val mos"}
 VOICE_COLUMNS = (Column("voice", 0), Column("size", 8, right=True), Column("age", 6, right=True), Column("", 16))
 
 
@@ -76,20 +52,20 @@ class CheckpointsPane(Pane):
         self._sample_epoch = -1
         """Where the cursor of the samples is to go once that epoch is read; negative to leave it."""
         self._sample_listing = 0
-        self._rated = False
-        """Whether a checkpoint of the run has a `val mos`."""
         self._job = ""
         self._job_started = 0.0
         self._job_progress = ""
         self._result = ""
         self._wav = Path()
+        self._run_speakers: tuple[str, ...] = ()
         self.sentence = ""
+        self.speaker = ""
 
     def compose(self) -> ComposeResult:
         """Checkpoints, voices, detail, what is under way."""
         with Horizontal(id="middle"):
             with Vertical(id="lists"):
-                yield RowList(CHECKPOINT_COLUMNS, self._checkpoint_cells, id="checkpoints", empty=NO_RUN)
+                yield CheckpointList(self.services.now, id="checkpoints")
                 yield RowList(VOICE_COLUMNS, self._voice_cells, id="voices", empty=NO_VOICE)
                 yield SampleList(self.services.now, id="samples")
             yield Panel(id="detail", title="detail")
@@ -97,16 +73,15 @@ class CheckpointsPane(Pane):
 
     def on_mount(self) -> None:
         """Titles."""
-        self._entitle_checkpoints()
         entitle(self.voices, "exported voices")
         self.samples.display = False
         self.sentence = self.services.default_sentence()
         self._show_job()
 
     @property
-    def checkpoints(self) -> RowList:
+    def checkpoints(self) -> CheckpointList:
         """The upper list."""
-        return self.query_one("#checkpoints", RowList)
+        return self.query_one("#checkpoints", CheckpointList)
 
     @property
     def voices(self) -> RowList:
@@ -128,31 +103,22 @@ class CheckpointsPane(Pane):
         run = snapshot.run
         before = self._run
         self._run = run
-        newest_first = [] if run is None else list(reversed(run.checkpoints))
-        if before is None or run is None or before.folder != run.folder or before.checkpoints != run.checkpoints:
-            chosen = self.checkpoints.selected
-            files = [checkpoint.file for checkpoint in newest_first]
-            at = files.index(chosen.file) if chosen is not None and chosen.file in files else 0
-            self._entitle_checkpoints()
-            self.checkpoints.show(newest_first, cursor=at, empty=_why_none(run))
+        other = before is None or run is None or before.folder != run.folder
+        if other or (before is not None and run is not None and before.checkpoints != run.checkpoints):
+            self.checkpoints.show_run(run)
         if snapshot.exports != self._exports:
-            self._exports = snapshot.exports
+            self._exports = self.checkpoints.exports = snapshot.exports
             self.checkpoints.refresh()
             self._show_detail()
+        if snapshot.speakers != self._run_speakers:
+            self._run_speakers = snapshot.speakers
+            self._show_job()
         if snapshot.voices != self._voices or curves_changed:
             self._voices = snapshot.voices
             self.voices.show(self._voices)
-        other = before is None or run is None or before.folder != run.folder
         if self.needs_curves and (curves_changed or other):
             self._list_samples(curves)
         self.ticked()
-
-    def _entitle_checkpoints(self) -> None:
-        run = self._run
-        self._rated = run is not None and any(checkpoint.val_mos is not None for checkpoint in run.checkpoints)
-        self.checkpoints.set_columns(RATED_COLUMNS if self._rated else CHECKPOINT_COLUMNS)
-        name = "" if run is None else f"  {run.label}" + (" (Piper)" if run.kind == PIPER else "")
-        entitle(self.checkpoints, f"checkpoints  ★ best val mel{'  ☆ best val mos' if self._rated else ''}{name}")
 
     def ticked(self) -> None:
         """Ages grow, and so does the time that a job takes."""
@@ -166,38 +132,20 @@ class CheckpointsPane(Pane):
         if self._job:
             self._show_job()
 
-    def _checkpoint_cells(self, checkpoint: CheckpointView) -> Sequence[str]:
-        exported = self._exports.get(Path(checkpoint.file))
-        state = f"✗ {checkpoint.problem}" if checkpoint.problem else MISSING
-        if exported is not None:
-            state = f"✓ max|Δ| {_difference(exported)}" if exported.accepted else "✗ rejected"
-        elif self._run is not None and self._run.kind == PIPER and not checkpoint.problem:
-            # The same weights lie under several names.
-            state = f"{MISSING}  {_KEPT_FOR.get(checkpoint.kind, '')}".rstrip()
-        return (
-            "★" if checkpoint.best else "☆" if checkpoint.best_mos else "",
-            _known(checkpoint.epoch),
-            _known(checkpoint.step),
-            _known(checkpoint.optimizer_step),
-            number(checkpoint.val_mel),
-            *([number(checkpoint.val_mos)] if self._rated else []),
-            size(checkpoint.bytes),
-            age(self.services.now() - checkpoint.time),
-            state,
-        )
-
     def _voice_cells(self, voice: VoiceFile) -> Sequence[str]:
-        note = "✓ speaks" if voice.has_config else "✗ no .onnx.json"
+        note = "✓ .onnx.json" if voice.has_config else "✗ no .onnx.json"
         return (voice.onnx.name, size(voice.bytes), age(self.services.now() - voice.time), note)
 
     @on(RowList.Moved)
     def _moved(self, event: RowList.Moved) -> None:
         event.stop()
         self._show_detail()
+        self._show_job()
 
     def on_descendant_focus(self) -> None:
         """The detail speaks of the list that has the focus."""
         self._show_detail()
+        self._show_job()
 
     @property
     def _selected(self) -> CheckpointView | VoiceFile | Clip | None:
@@ -223,25 +171,19 @@ class CheckpointsPane(Pane):
         if not isinstance(chosen, CheckpointView):
             return detail_of(chosen, self.short(chosen.entry.path))
         path = Path(chosen.file)
-        lines = [
-            path.name,
-            "",
-            f"folder          {self.short(path.parent)}",
-            f"size            {count(chosen.bytes)} B",
-        ]
-        lines.append(f"epoch           {_known(chosen.epoch)}")
-        lines.append(f"batch           {_known(chosen.step)}")
-        lines.append(f"optimizer step  {_known(chosen.optimizer_step)} (generator and discriminator)")
-        lines.append(f"val mel         {number(chosen.val_mel)}{'  ★ best' if chosen.best else ''}")
-        if chosen.val_mos is not None:
-            lines.append(f"val mos         {number(chosen.val_mos)}{'  ☆ best' if chosen.best_mos else ''}")
-        if chosen.problem:
-            lines.append(f"✗ {chosen.problem}")
+        lines = facts_of(chosen, self.short(path.parent))
         exported = self._exports.get(path)
         if exported is not None:
             lines += ["", *self._report(exported)]
         return "\n".join(
-            [*lines, "", "e exports it as a voice", "␣ speaks the sentence with it", "T edits the sentence"]
+            [
+                *lines,
+                "",
+                "e exports it as a voice",
+                "␣ speaks the sentence with it",
+                "T edits the sentence",
+                "n starts a new run from it",
+            ]
         )
 
     def action_samples(self) -> None:
@@ -295,7 +237,7 @@ class CheckpointsPane(Pane):
         """Speak the sentence with what is selected."""
         chosen = self._selected
         if chosen is None:
-            self.say("nothing to speak with: there is no checkpoint and no voice here; press t to train", "warn")
+            self.say("no checkpoint and no voice here to speak with; press t to train", "warn")
             return
         if not isinstance(chosen, CheckpointView | VoiceFile):
             if self._run is not None:
@@ -304,9 +246,42 @@ class CheckpointsPane(Pane):
         voice = isinstance(chosen, VoiceFile)
         source = chosen.onnx if isinstance(chosen, VoiceFile) else Path(chosen.file)
         run = None if voice else self._run
-        text = self.sentence
+        text, speaker = self.sentence, self._chosen_speaker
         name = f"speech of {source.name}"
-        self._begin(name, lambda progress: self.services.speak(source, run, text, progress), "speak")
+        self._begin(name, lambda progress: self.services.speak(source, run, text, speaker, progress), "speak")
+
+    @property
+    def _speakers(self) -> tuple[str, ...]:
+        """Of what is selected; none where there is one."""
+        chosen = self._selected
+        return chosen.speakers if isinstance(chosen, VoiceFile) else self._run_speakers
+
+    @property
+    def _chosen_speaker(self) -> str:
+        """The one that was chosen, if what is selected has it, or else the first."""
+        speakers = self._speakers
+        return self.speaker if self.speaker in speakers else next(iter(speakers), "")
+
+    def action_speaker(self) -> None:
+        """Choose who speaks."""
+
+        def picked(name: str | None) -> None:
+            if name is not None:
+                self.speaker = name
+                self._show_job()
+
+        if not self._speakers:
+            self.say("there is one speaker here")
+            return
+        self.app.push_screen(PickScreen("speaker", self._speakers, self._chosen_speaker), picked)
+
+    def action_new_run(self) -> None:
+        """Ask about a training that begins with the selected checkpoint."""
+        chosen = self.checkpoints.selected
+        if chosen is None:
+            self.say("nothing to begin with: there is no checkpoint yet; press t to train", "warn")
+            return
+        self.workbench.begin_with(Path(chosen.file))
 
     def action_sentence(self) -> None:
         """Edit the sentence."""
@@ -374,11 +349,11 @@ class CheckpointsPane(Pane):
         self.say(line, "good" if played.played else "warn")
 
     def _exported(self, path: Path, exported: Exported) -> None:
-        self._exports = {**self._exports, path: exported}
+        self._exports = self.checkpoints.exports = {**self._exports, path: exported}
         self._result = "\n".join(self._report(exported))
         if exported.accepted:
             name = exported.files[0].name if exported.files else "the voice"
-            self.say(f"exported {name}, largest difference from the checkpoint {_difference(exported)}", "good")
+            self.say(f"exported {name}, largest difference from the checkpoint {difference(exported)}", "good")
         else:
             self.say(f"not exported: {exported.message}", "bad")
         self.checkpoints.refresh()
@@ -391,31 +366,16 @@ class CheckpointsPane(Pane):
 
     def _report(self, exported: Exported) -> list[str]:
         if not exported.accepted:
-            return [f"✗ not exported: {exported.message}", f"largest difference {_difference(exported)}"]
+            return [f"✗ not exported: {exported.message}", f"largest difference {difference(exported)}"]
         main = self.short(exported.files[0]) if exported.files else "the voice"
         others = ", ".join(file.name for file in exported.files[1:])
         beside = [f"  and {others}"] if others else []
-        return [f"✓ exported {main}, largest difference {_difference(exported)} of full scale", *beside]
+        return [f"✓ exported {main}, largest difference {difference(exported)} of full scale", *beside]
 
     def _show_job(self) -> None:
-        lines = [f"«{self.sentence}»   T edits"]
+        who = self._chosen_speaker
+        lines = [f"{who}: «{self.sentence}»   T edits, S another speaker" if who else f"«{self.sentence}»   T edits"]
         if self._job:
             elapsed = duration(self.services.now() - self._job_started)
             lines.append(f"{self._job}  {elapsed}   {self._job_progress}   x cancels")
         self.query_one("#job", Panel).show("\n".join([*lines, self._result or "␣ speaks it, e exports"]))
-
-
-def _known(number: int) -> str:
-    """A count; a dash where nothing tells it."""
-    return count(number) if number >= 0 else MISSING
-
-
-def _why_none(run: RunView | None) -> str:
-    """What to read in the place of checkpoints."""
-    if run is None:
-        return NO_RUN
-    return f"{run.label} has no checkpoint." if run.kind == PIPER else NO_CHECKPOINT
-
-
-def _difference(exported: Exported) -> str:
-    return MISSING if exported.largest_difference is None else f"{exported.largest_difference:.1e}"

@@ -54,7 +54,7 @@ DETAILS = (
     ("phonemes", ""),
 )
 """Fields of an utterance in the order of the detail panel, and their units."""
-NOT_SCANNED = "No scan yet. Press r to scan the dataset."
+NOT_SCANNED = "Every row and recording is looked at first; x cancels."
 
 
 class DataPane(Pane):

@@ -127,7 +127,8 @@ def facts(scan: ScanResult, width: int, scanned: str) -> str:
         number = severity_count(scan, severity)
         second.append(f"{SEVERITIES[severity][0] if number else '✓'} {words} {count(number)}")
     (first if width >= 100 else second).append(scanned)
-    return f" {'   '.join(first)}\n {'   '.join(second)}"
+    gap = "   " if width >= 100 else "  "
+    return f" {'   '.join(first)}\n {gap.join(second)}"
 
 
 def histogram(scan: ScanResult, width: int) -> str:
@@ -154,7 +155,7 @@ def coverage(scan: ScanResult, width: int) -> str:
     counts = [(number, name) for name, number in (phonemes.get("counts") or {}).items()]
     if not counts:
         return " no phonemizer, no phonemes" if scan.summary else ""
-    lines = [f" {phonemes.get('different', len(counts))} phonemes, {scan.summary.get('phonemizer', '')}"]
+    lines = [f" {phonemes.get('different', len(counts))} phonemes, {scan.summary.get('phonemizer') or 'as given'}"]
     unknown = phonemes.get("unknown") or {}
     listed = "  ".join(f"{name} {number}" for name, number in unknown.items())
     lines.append(f" ▲ not in the voice's table: {listed}" if unknown else " ✓ all are in the voice's table")

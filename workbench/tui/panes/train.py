@@ -102,8 +102,10 @@ class TrainPane(Pane, can_focus=True):
     def _show_log(self, snapshot: Snapshot) -> None:
         """The last lines of a log; of a run of Piper's, which has none, what comes first to say of it."""
         panel, height = self.query_one("#log", Panel), self._log_height()
-        piper = snapshot.run is not None and snapshot.run.kind == PIPER
-        entitle(panel, "versions  o all, with settings" if piper else "log  o all")
+        run = snapshot.run
+        piper = run is not None and run.kind == PIPER
+        # The list of runs needs a wide terminal; which run this is must be seen in any.
+        entitle(panel, "versions  o all, with settings" if piper else f"log of {run.id if run else ''}  o all")
         lines = snapshot.log[:height] if piper else snapshot.log[-height:]
         panel.show("\n".join(lines) or "nothing printed yet")
 
@@ -218,7 +220,8 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
     second = []
     if run.live:
         if status.steps_per_second:
-            second += [f"{number(status.steps_per_second, 2)} steps/s", f"data wait {100 * status.data_wait:.0f} %"]
+            speed = f"{number(status.steps_per_second, 2)} steps/s" + (f" on {status.device}" if status.device else "")
+            second += [speed, f"data wait {100 * status.data_wait:.0f} %"]
         second.append("no estimate yet" if status.eta_seconds is None else f"done in {duration(status.eta_seconds)}")
         silent = now - status.updated if status.updated else 0.0
         if silent > SILENT_SECONDS:
@@ -280,7 +283,7 @@ def _short_state(run: RunView) -> str:
 
 def _losses(curves: RunFollower, width: int) -> str:
     """Now, validation and trend of each loss, in as many columns as fit."""
-    per_line = 3 if width >= 120 else 2 if width >= 76 else 1
+    per_line = 3 if width >= 120 else 2
     cell = width // per_line
     trend_cells = max(0, cell - 36)
     cells = []
@@ -291,7 +294,10 @@ def _losses(curves: RunFollower, width: int) -> str:
         train, validation = curves.series(f"train/{name}"), curves.series(f"val/{name}")
         now = number(float(train.values[-1])) if len(train) else MISSING
         val = number(float(validation.values[-1])) if len(validation) else MISSING
-        text = f" {name:<13}{now:>7}  val {val:<7} {_trend(train, trend_cells)}"
+        if trend_cells:
+            text = f" {name:<13}{now:>7}  val {val:<7} {_trend(train, trend_cells)}"
+        else:
+            text = f" {name:<13}{now:>7}/{val:<7}"
         cells.append(f"{text:<{cell}}")
     rows = -(-len(cells) // per_line)
     return "\n".join("".join(cells[row::rows]) for row in range(rows))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from textual.app import ComposeResult
@@ -54,6 +55,17 @@ class Curves:
         return float(min(part.steps[0] for part in parts)), float(max(part.steps[-1] for part in parts))
 
 
+class Legend(Panel):
+    """The line above a chart; its signs have the colours of what they stand for."""
+
+    STYLES: ClassVar[Mapping[str, str]] = {
+        "──": f"ansi_{TRAIN}",
+        "●─": f"ansi_{VALIDATION}",
+        "●": f"ansi_{VALIDATION}",
+        "▲": f"ansi_{MARK}",
+    }
+
+
 class LossChart(Vertical):
     """One metric over the batches, with a line above it that says what is drawn or what the cursor reads."""
 
@@ -70,7 +82,7 @@ class LossChart(Vertical):
 
     def compose(self) -> ComposeResult:
         """A legend and a plot."""
-        yield Panel(id=None)
+        yield Legend()
         yield Plot(
             margin_left=7 if self._small else 8, y_ticks=3 if self._small else 5, x_ticks=3 if self._small else 6
         )

@@ -50,6 +50,15 @@ def epoch_of(run: RunView) -> str:
     return f"epoch {min(status.epoch + 1, status.epochs or status.epoch + 1)}/{status.epochs}"
 
 
+def plain_block(why: str, project: Project, snapshot: Snapshot, height: int) -> str:
+    """What a terminal that is too small shows: why, the run, its losses, and how to leave."""
+    run = snapshot.live or snapshot.run
+    lines = [why, f"{project.name}: {run_state(run, stopping=snapshot.stopping)}"]
+    if run is not None:
+        lines += [f"{name} {value:.4g}" for name, value in run.status.losses.items() if isinstance(value, float)]
+    return "\n".join([*lines[: height - 1], "q leaves; a training goes on"])
+
+
 def progress_share(run: RunView) -> float | None:
     """How much of the thing with an end is done, 0 to 1; None when the run says nothing that makes sense."""
     progress = run.status.progress or {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import ClassVar
 
 from textual.content import Content
 from textual.widget import Widget
@@ -10,15 +12,15 @@ from textual.widgets import Static
 
 from workbench.tui.clean import clean
 
-_STYLES = {"✗": "$text-error", "▲": "$text-warning", "✓": "$text-success", "★": "$text-accent", "●": "$text-success"}
-_GLYPH = re.compile(f"[{''.join(_STYLES)}]")
+GLYPHS = {"✗": "$text-error", "▲": "$text-warning", "✓": "$text-success", "★": "$text-accent", "●": "$text-success"}
+"""What is coloured wherever it stands, and how."""
 
 
-def painted(text: str) -> Content:
+def painted(text: str, styles: Mapping[str, str] = GLYPHS) -> Content:
     """Text with its glyphs coloured; the glyph says it without colour too. Line breaks stay, all else is cleaned."""
     content = Content("\n".join(clean(line) for line in text.split("\n")))
-    for match in _GLYPH.finditer(content.plain):
-        content = content.stylize(_STYLES[match[0]], match.start(), match.end())
+    for match in re.finditer("|".join(map(re.escape, styles)), content.plain):
+        content = content.stylize(styles[match[0]], match.start(), match.end())
     return content
 
 
@@ -31,9 +33,10 @@ class Panel(Static):
     """Text lines without markup; a line that is too long is cut, not wrapped."""
 
     DEFAULT_CSS = "Panel { text-wrap: nowrap; text-overflow: ellipsis; }"
+    STYLES: ClassVar[Mapping[str, str]] = GLYPHS
 
     def __init__(self, text: str = "", *, id: str | None = None, title: str = "") -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(painted(text), id=id, markup=False)
+        super().__init__(painted(text, self.STYLES), id=id, markup=False)
         self.text = text
         if title:
             entitle(self, title)
@@ -42,4 +45,4 @@ class Panel(Static):
         """Show other lines."""
         if text != self.text:
             self.text = text
-            self.update(painted(text))
+            self.update(painted(text, self.STYLES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any, ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -167,7 +168,7 @@ class RowList(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         base = self.rich_style
         if not self._items:
-            lines = ["", *self._empty.split("\n")]
+            lines = ["", *(part for line in self._empty.split("\n") for part in wrap(line, max(8, width - 3)))]
             text = lines[y] if y < len(lines) else ""
             return Strip(self._paint(set_cell_size(f"  {clean(text)}", width), base), width)
         if y == 0:

@@ -13,13 +13,14 @@ from types import MappingProxyType
 from typing import Any
 
 from core_vits.audio import AudioError, read_recording
-from core_vits.manifest import Manifest, ManifestError, Problem, Row, find_recording, read_metadata
+from core_vits.manifest import Manifest, ManifestError, Problem, Row, find_recording
 from core_vits.phonemes import NUM_SYMBOLS
 from workbench.api import DatasetFacts, Finding, HealthRule, Severity, Utterance
 from workbench.config import HOP_LENGTH, Workspace, load_workspace
-from workbench.errors import DatasetError, PluginError
+from workbench.errors import ConfigError, DatasetError, PluginError
 from workbench.host import Host
-from workbench.workers.targets.frontend import Spoken, TextFrontEnd
+from workbench.jobs.dataset import own_phoneme_map, read_table
+from workbench.workers.targets.frontend import FrontEnd, Spoken, front_end
 from workbench.workers.targets.health_summary import Scan, summary
 
 Progress = Callable[[float, float, str], None]
@@ -77,13 +78,7 @@ def scan(workspace_file: str, progress: Progress | None = None) -> dict[str, Any
 
 def _manifest(workspace: Workspace) -> Manifest:
     try:
-        manifest = read_metadata(
-            workspace.metadata,
-            delimiter=workspace.dataset.delimiter,
-            quoting=workspace.dataset.quoting,
-            multi_speaker=workspace.dataset.multi_speaker,
-            name=workspace.dataset.metadata,
-        )
+        manifest = read_table(workspace)
     except ManifestError as error:
         raise DatasetError(str(error)) from None
     if not workspace.audio_folder.is_dir():
@@ -95,17 +90,25 @@ def _manifest(workspace: Workspace) -> Manifest:
     return manifest
 
 
-def _front_end(workspace: Workspace, host: Host, state: Scan) -> TextFrontEnd | None:
-    """The phonemizer; without one the scan goes on and says that training can't start."""
+def _front_end(workspace: Workspace, host: Host, state: Scan) -> FrontEnd | None:
+    """The phonemizer and the map; without one the scan goes on and says that training can't start."""
+
+    def say(rule: str, severity: Severity, message: str) -> None:
+        state.findings.append(Finding(rule=rule, severity=severity, subject="[text]", message=message))
+
     try:
-        return TextFrontEnd(workspace, host)
+        own = own_phoneme_map(workspace)
+        for warning in own.warnings if own is not None else ():
+            say("phonemes.map", Severity.WARNS, warning)
+        return front_end(workspace, host)
     except PluginError as error:
-        rule, where = "phonemes.none-installed", "[text]"
-        state.findings.append(Finding(rule=rule, severity=Severity.BLOCKS, subject=where, message=str(error)))
-        return None
+        say("phonemes.none-installed", Severity.BLOCKS, str(error))
+    except ConfigError as error:
+        say("phonemes.map", Severity.BLOCKS, str(error))
+    return None
 
 
-def _facts(workspace: Workspace, front: TextFrontEnd | None) -> DatasetFacts:
+def _facts(workspace: Workspace, front: FrontEnd | None) -> DatasetFacts:
     return DatasetFacts(
         folder=workspace.audio_folder,
         metadata=workspace.metadata,
@@ -118,6 +121,8 @@ def _facts(workspace: Workspace, front: TextFrontEnd | None) -> DatasetFacts:
         batch_size=workspace.training.batch_size,
         validation_split=workspace.training.validation_split,
         multi_speaker=workspace.dataset.multi_speaker,
+        dataset_type=workspace.dataset.type,
+        phoneme_type=front.phoneme_type if front is not None else "espeak",
     )
 
 
@@ -163,7 +168,7 @@ def _check(rules: dict[str, HealthRule], utterance: Utterance, state: Scan) -> I
 def _utterances(
     workspace: Workspace,
     rows: Sequence[Row],
-    front: TextFrontEnd | None,
+    front: FrontEnd | None,
     name: str,
     progress: Progress | None,
     state: Scan,
@@ -171,7 +176,7 @@ def _utterances(
     """Each row with its recording decoded and its text phonemized, and its peak; samples are dropped right after."""
     for begin in range(0, len(rows), _TEXTS_AT_ONCE):
         part = rows[begin : begin + _TEXTS_AT_ONCE]
-        spoken = front.speak([row.text for row in part]) if front is not None else [None] * len(part)
+        spoken = front.read(part) if front is not None else [None] * len(part)
         for index, (row, words) in enumerate(zip(part, spoken, strict=True)):
             if progress is not None:
                 progress(begin + index, len(rows), "recordings")

@@ -15,7 +15,7 @@ from core_vits.manifest import Manifest
 from core_vits.phonemes import BOS, EOS, PAD
 from workbench.api import DatasetFacts, Finding, Severity
 from workbench.config import Workspace
-from workbench.workers.targets.frontend import TextFrontEnd
+from workbench.workers.targets.frontend import FrontEnd
 
 # Upper edges of the length histogram, seconds; the last bin is open.
 _EDGES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
@@ -32,7 +32,7 @@ class Scan:
 
 
 def summary(
-    workspace: Workspace, manifest: Manifest, state: Scan, facts: DatasetFacts, front: TextFrontEnd | None
+    workspace: Workspace, manifest: Manifest, state: Scan, facts: DatasetFacts, front: FrontEnd | None
 ) -> dict[str, Any]:
     """The `summary` of a scan; see `workbench.workers.targets.health.scan`."""
     usable = [item for item in state.utterances if item["verdict"] != Severity.DROPS]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,8 @@ from core_vits.errors import CheckpointFileError
 from core_vits.infer import Scales, SpeechError, check_ids, check_speaker, load_generator, synthesize
 from core_vits.phonemes import phonemes_to_ids
 from workbench.config import WORKSPACE_FILE, TextSettings, VoiceSettings, Workspace
-from workbench.errors import CheckpointError
+from workbench.config.settings import PHONEME_IDS
+from workbench.errors import CheckpointError, ConfigError, PluginError
 from workbench.host import Host
 from workbench.workers.targets.frontend import TextFrontEnd
 from workbench.workers.targets.voice_source import VoiceSource
@@ -156,12 +158,20 @@ def _phonemes_of(text: str, source: VoiceSource) -> list[list[str]]:
     kind = source.config.get("phoneme_type", "espeak")
     if kind == "text":
         return [list(unicodedata.normalize("NFD", text))]
-    if kind != "espeak":
-        raise SpeechError(f"the voice reads phonemes of type '{kind}', which only Piper itself makes. Use Piper")
     workspace = _settings(source)
-    # What one listens to is not worth remembering beside the phonemes of a dataset.
-    front = TextFrontEnd(workspace, Host.load(workspace), remember=False)
     try:
+        # What one listens to is not worth remembering beside the phonemes of a dataset.
+        front = TextFrontEnd(workspace, Host.load(workspace), remember=False, id_map=source.config["phoneme_id_map"])
+    except PluginError as error:
+        if workspace.dataset.type != PHONEME_IDS:
+            raise
+        raise PluginError(f"the voice was trained on phoneme ids; a text must be phonemized first: {error}") from None
+    try:
+        if front.phoneme_type != kind:
+            raise SpeechError(
+                f"the voice reads phonemes of type '{kind}', the phonemizer {front.name} makes '{front.phoneme_type}'. "
+                "Name another one in [text] phonemizer, or speak it with Piper"
+            )
         (spoken,) = front.speak([text])
     finally:
         front.close()
@@ -171,16 +181,28 @@ def _phonemes_of(text: str, source: VoiceSource) -> list[list[str]]:
 
 
 def _settings(source: VoiceSource) -> Workspace:
-    """The settings that the voice was trained with; for a voice from elsewhere, what its configuration implies."""
+    """The settings that the voice was trained with; for a voice from elsewhere, what its configuration implies.
+
+    Map and clusters are always those of the configuration: it says what the voice learned, whatever was changed since.
+
+    Raises:
+        SpeechError: the clusters are none.
+    """
+    try:
+        clusters = tuple(tuple(map(str, cluster)) for cluster in source.config.get("vowel_clusters") or ())
+        trained = source.workspace.text if source.workspace else TextSettings(espeak_voice=source.espeak_voice)
+        text = replace(trained, phoneme_map="", vowel_clusters=clusters)
+    except (ConfigError, TypeError) as error:
+        raise SpeechError(f"the voice's vowel_clusters can't be used: {error}. Mend its configuration") from None
     if source.workspace is not None:
-        return source.workspace
+        return replace(source.workspace, text=text)
     identity = source.identity()
     folder = source.path.absolute().parent
     return Workspace(
         file=folder / WORKSPACE_FILE,
         root=folder,
         voice=VoiceSettings(name=identity.name, language=_primary(source), quality="medium"),
-        text=TextSettings(espeak_voice=source.espeak_voice),
+        text=text,
     )
 
 

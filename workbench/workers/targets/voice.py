@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from numpy.typing import NDArray
 from core_vits.errors import CheckpointFileError
 from core_vits.infer import Scales, SpeechError, to_int16
 from workbench.api import Exporter, ExporterSpec, ExportResult, Verdict, Verifier
+from workbench.config import did_you_mean
 from workbench.errors import CheckpointError, EnvironmentProblem, ExportError, WorkbenchError
 from workbench.host import Host, Registered
+from workbench.jobs.dataset import texts
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, append_line, is_gone
+from workbench.jobs.voice_files import speaker_map
 from workbench.workers.targets.sentences import default_sentence
 from workbench.workers.targets.speaking import Voice, load_voice, sentences_of
 from workbench.workers.targets.voice_source import VoiceSource, find_source
@@ -29,6 +33,7 @@ from workbench.workers.targets.wav import why_not_replaced, write_wav
 
 Progress = Callable[[float, float, str], None]
 
+_SPEAKERS_NAMED = 20
 _STAGING = re.compile(r"\.voice-(\d+)-\w+")
 
 
@@ -66,7 +71,8 @@ def speak(
 
     Returns:
         `wav`, `seconds`, `sample_rate` (Hz), `peak` (of the voice itself, before normalising, full scale = 1), `text`,
-        `sentences` (their number), `seconds_to_speak` (wall time of the synthesis).
+        `sentences` (their number), `speaker` (name; empty where there is one), `seconds_to_speak` (wall time of the
+        synthesis).
 
     Raises:
         CheckpointError: the voice can't be loaded, or speaks no numbers.
@@ -76,8 +82,8 @@ def speak(
     report = progress or _no_progress
     _check_place(out_wav)
     voice = find_source(source, run_folder=run_folder, config=config, workspace=workspace)
-    said = default_sentence(voice.language) if text is None else text
     try:
+        said = _default_text(voice) if text is None else text
         scales = Scales.from_config(voice.config, noise_scale=noise_scale, length_scale=length_scale, noise_w=noise_w)
         number = _speaker_number(speaker, voice)
         sentences = sentences_of(said, voice)
@@ -105,6 +111,7 @@ def speak(
         "peak": max(float(np.abs(audio).max(initial=0.0)) for audio in spoken),
         "text": said,
         "sentences": len(sentences),
+        "speaker": _speaker_name(number, voice),
         "seconds_to_speak": elapsed,
     }
 
@@ -144,20 +151,47 @@ def _speak_each(
     return spoken
 
 
+def _default_text(voice: VoiceSource) -> str:
+    """
+    Raises:
+        SpeechError: the voice reads phonemes, and nobody knows any.
+    """
+    if voice.config.get("phoneme_type") != "text":
+        return default_sentence(voice.language)
+    for text in texts(voice.workspace) if voice.workspace is not None else ():
+        if all(phoneme in voice.config["phoneme_id_map"] for phoneme in unicodedata.normalize("NFD", text)):
+            return text
+    raise SpeechError("the voice reads phonemes, not words. Give some as the text to speak")
+
+
 def _speaker_number(speaker: int | str | None, voice: VoiceSource) -> int | None:
     """
     Raises:
         SpeechError: the voice has no speaker of that name.
     """
-    if speaker is None or isinstance(speaker, int):
+    if isinstance(speaker, int):
         return speaker
-    names = voice.config.get("speaker_id_map") or {}
+    try:
+        names = speaker_map(voice.config)
+    except ValueError as error:
+        raise SpeechError(f"the voice's configuration: {error}") from None
+    if speaker is None:
+        first = voice.config.get("default_speaker_id")
+        return first if names and isinstance(first, int) else None
     if speaker in names:
-        return int(names[speaker])
+        return names[speaker]
     if speaker.isdecimal():
         return int(speaker)
-    there = f"there are: {', '.join(names)}" if names else "it has one speaker without a name"
-    raise SpeechError(f"the voice has no speaker '{speaker}'; {there}")
+    some = ", ".join([*names][:_SPEAKERS_NAMED]) + (" …" if len(names) > _SPEAKERS_NAMED else "")
+    there = f"there are: {some}" if names else "it has one speaker without a name"
+    raise SpeechError(f"the voice has no speaker '{speaker}'{did_you_mean(speaker, names) or f'; {there}'}")
+
+
+def _speaker_name(number: int | None, voice: VoiceSource) -> str:
+    """Who speaks; empty for a voice with one speaker or a speaker without a name."""
+    with contextlib.suppress(ValueError):
+        return next((name for name, own in speaker_map(voice.config).items() if own == (number or 0)), "")
+    return ""
 
 
 def export(

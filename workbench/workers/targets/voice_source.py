@@ -14,10 +14,7 @@ from core_vits.checkpoint import CheckpointFileError, load_checkpoint
 from workbench.api import VoiceIdentity
 from workbench.config import Workspace, load_workspace, workspace_from_dict
 from workbench.errors import CheckpointError, ConfigError
-from workbench.jobs.piper_config import find_piper_config
-
-# A checkpoint of Piper's own lies in lightning_logs/version_N/checkpoints, three folders below its run.
-_FOLDERS_UP = 4
+from workbench.jobs.voice_files import find_voice_config, folders_with_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +81,19 @@ def find_source(
         raise CheckpointError(f"{path}: there is no such file")
     run = Path(run_folder) if run_folder else None
     found = Path(config) if config else _config_of(source, run)
-    return VoiceSource(
-        path=source,
-        config=_read_config(found),
-        workspace=_settings_of(run or found.parent, Path(workspace) if workspace else None),
-    )
+    content = _read_config(found)
+    settings = _settings_of(run or found.parent, Path(workspace) if workspace else None)
+    if source.suffix == ".onnx" and settings is not None and not _is_of(settings, content):
+        settings = None  # a voice from elsewhere: the workspace it is spoken in says nothing about it
+    return VoiceSource(path=source, config=content, workspace=settings)
+
+
+def _is_of(workspace: Workspace, config: Mapping[str, Any]) -> bool:
+    """Whether a workspace is the one that an exported voice comes from, as far as name and language tell."""
+    block = config.get("language") or {}
+    family = str(block.get("family", "")) if isinstance(block, dict) else ""
+    own = workspace.voice
+    return config.get("dataset") == own.name and family in ("", own.language.partition("-")[0])
 
 
 def _config_of(source: Path, run: Path | None) -> Path:
@@ -96,27 +101,19 @@ def _config_of(source: Path, run: Path | None) -> Path:
     Raises:
         CheckpointError: there is none.
     """
+    found = find_voice_config(source, run)
+    if found is not None:
+        return found
     if source.suffix == ".onnx":
-        beside = source.with_name(f"{source.name}.json")
-        if beside.is_file():
-            return beside
         raise CheckpointError(
-            f"{source}: the file {beside.name} that belongs to it is missing; put it beside the voice"
+            f"{source}: the file {source.name}.json that belongs to it is missing; put it beside the voice"
         )
-    folders = [run] if run is not None else list(source.absolute().parents)[:_FOLDERS_UP]
-    # The settings of a run of Piper name it; two voices may have been trained in one folder.
-    named = find_piper_config(source) if run is None else None
-    if named is not None:
-        return named
-    for folder in folders:
-        if (folder / "config.json").is_file():
-            return folder / "config.json"
     try:
         load_checkpoint(source)  # that it is no checkpoint at all is the better thing to say
     except CheckpointFileError as error:
         raise CheckpointError(str(error)) from None
     raise CheckpointError(
-        f"{source}: no config.json of its voice in {folders[0]}"
+        f"{source}: no config.json of its voice in {folders_with_config(source, run)[0]}"
         f"{' or the folders above' if run is None else ''}; put the one of its training run beside it"
     )
 

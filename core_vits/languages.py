@@ -1,4 +1,4 @@
-"""Languages as Piper's voice list describes them; Home Assistant shows these names to its users."""
+"""Languages as Piper's list of voices describes them; Home Assistant shows these names to its users."""
 
 from __future__ import annotations
 

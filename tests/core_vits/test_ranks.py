@@ -1,0 +1,173 @@
+"""Two processes give the weights of one with the joined batch, and send each gradient once."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ddp_probe import CASES, STEPS
+from torch import Tensor
+from training_parts import settings
+
+from core_vits.train.distributed import MEETING, make_fabric
+from core_vits.train.errors import TrainingError
+from core_vits.train.ranks import GradientMean, Ranks, merged_means
+
+TOLERANCE = 1e-5
+"""Relative, of the weights of each layer after two steps (measured: 5e-6, most of them 1e-7) and of all gradients."""
+NO_GRADIENT = "conv_k.bias"
+"""It moves all scores of a query alike, which no softmax sees. Adam makes whole steps of the rounding errors that are
+its gradient, so no two computations agree on it."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one process and each of two made of the same batches."""
+    folder = tmp_path_factory.mktemp("ranks")
+    tests = Path(__file__).resolve().parent.parent
+    processes = []
+    for world in (1, 2):
+        for rank in range(world):
+            environment = {**os.environ, "PYTHONPATH": str(tests), "GLOO_SOCKET_IFNAME": "lo"}
+            if world > 1:
+                names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, MEETING: folder / "meeting"}
+                environment |= {name: str(value) for name, value in names.items()}
+            command = [sys.executable, str(tests / "ddp_probe.py"), str(folder)]
+            processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+    for process in processes:
+        _, said = process.communicate(timeout=110)
+        assert process.returncode == 0, said
+    return {path.stem: torch.load(path, weights_only=True) for path in folder.glob("*.pt")}
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    """Relative to the length of `one`."""
+    return float((one.double() - other.double()).norm() / one.double().norm().clamp_min(1e-12))
+
+
+def flat(tensors: dict[str, Tensor]) -> Tensor:
+    return torch.cat([value.double().flatten() for value in tensors.values()])
+
+
+@pytest.mark.parametrize("case", CASES)
+class TestTwoProcesses:
+    def test_they_have_the_weights_of_one_with_the_joined_batch(self, case: str, found: dict[str, Any]) -> None:
+        alone, together = (found[rank]["cases"][case]["weights"] for rank in ("1-0", "2-0"))
+        assert alone.keys() == together.keys()
+        for name, value in alone.items():
+            assert distance(value, together[name]) < TOLERANCE or name.endswith(NO_GRADIENT), name
+
+    def test_they_have_its_gradients(self, case: str, found: dict[str, Any]) -> None:
+        alone, together = (found[rank]["cases"][case]["gradients"] for rank in ("1-0", "2-0"))
+        assert alone.keys() == together.keys()
+        assert distance(flat(alone), flat(together)) < TOLERANCE
+
+    def test_both_have_the_same_weights_to_the_bit(self, case: str, found: dict[str, Any]) -> None:
+        first, second = (found[rank]["cases"][case]["weights"] for rank in ("2-0", "2-1"))
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+    def test_the_mean_of_their_losses_is_the_loss_of_the_joined_batch(self, case: str, found: dict[str, Any]) -> None:
+        for alone, together in zip(
+            found["1-0"]["cases"][case]["losses"], found["2-0"]["cases"][case]["losses"], strict=True
+        ):
+            assert alone.keys() == together.keys()
+            for name, value in alone.items():
+                assert together[name] == pytest.approx(value, rel=TOLERANCE), name
+
+    def test_each_gradient_is_sent_once_and_little_else(self, case: str, found: dict[str, Any]) -> None:
+        sent = found["2-0"]["cases"][case]["bytes"]
+        assert sent["gradients"] == STEPS * sent["parameters"]
+        assert sent["messages"] == STEPS
+        assert sent["words"] == STEPS * 3 * 8
+        assert found["1-0"]["cases"][case]["bytes"]["gradients"] == 0
+
+
+def test_the_plain_mean_of_both_is_another_gradient(found: dict[str, Any]) -> None:
+    """So it is the shares that make the difference: KL is a mean over frames, duration one over phonemes."""
+    alone, together = (found[rank]["cases"]["the plain mean"] for rank in ("1-0", "2-0"))
+    assert distance(flat(alone["gradients"]), flat(together["gradients"])) > 0.001
+    assert together["losses"][0]["kl"] != pytest.approx(alone["losses"][0]["kl"], rel=0.001)
+    assert together["losses"][0]["mel"] == pytest.approx(alone["losses"][0]["mel"], rel=TOLERANCE)
+
+
+def test_a_validation_that_is_divided_finds_the_same_means(found: dict[str, Any]) -> None:
+    alone = found["1-0"]["validation"]
+    assert found["2-0"]["validation"] == found["2-1"]["validation"]
+    assert found["2-0"]["validation"] == pytest.approx(alone, rel=TOLERANCE)
+
+
+class TestARunOfTwo:
+    def test_one_stop_request_makes_both_leave_at_the_same_step(self, found: dict[str, Any]) -> None:
+        for rank in ("2-0", "2-1"):
+            assert (found[rank]["stopped"]["outcome"], found[rank]["stopped"]["step"]) == ("stopped", 3)
+
+    def test_only_the_first_writes(self, found: dict[str, Any]) -> None:
+        assert found["2-0"]["stopped"]["saved"] == ["epoch=0-step=6.ckpt"]
+        assert found["2-1"]["stopped"]["saved"] == []
+        assert found["2-0"]["stopped"]["files"] == ["epoch=0-step=6.ckpt", "index.jsonl"]
+        assert found["2-0"]["whole"]["saved"] == ["epoch=0-step=8.ckpt", "epoch=1-step=16.ckpt"]
+        assert not found["2-0"]["whole"]["problems"] + found["2-1"]["whole"]["problems"]
+
+    def test_a_run_that_was_stopped_and_resumed_is_to_the_bit_the_one_that_was_not(self, found: dict[str, Any]) -> None:
+        """On every process: each has random numbers of its own, and the checkpoint holds all of them."""
+        for rank in ("2-0", "2-1"):
+            whole, resumed = found[rank]["whole"], found[rank]["resumed"]
+            assert resumed["resumed_from"] == "epoch=0-step=6.ckpt"
+            assert (resumed["outcome"], resumed["step"]) == ("completed", 8)
+            assert all(torch.equal(resumed["weights"][name], value) for name, value in whole["weights"].items())
+            assert torch.equal(resumed["random"], whole["random"])
+            assert resumed["losses"] == whole["losses"][3:]
+        assert not torch.equal(found["2-0"]["whole"]["random"], found["2-1"]["whole"]["random"])
+
+    def test_both_report_the_losses_of_the_joined_batch(self, found: dict[str, Any]) -> None:
+        assert found["2-0"]["whole"]["losses"] == found["2-1"]["whole"]["losses"]
+
+    def test_a_save_after_another_one_at_the_same_step_keeps_nobody_waiting(self, found: dict[str, Any]) -> None:
+        """After a resume the timer runs out at every step; the end of an epoch and of the run save as well."""
+        steps = [8, 8, 10, 12, 14, 16, 16]
+        expected = [f"epoch={0 if step <= 8 else 1}-step={step}.ckpt" for step in steps]
+        assert found["2-0"]["resumed"]["saved"] == expected
+
+    def test_processes_that_would_train_different_voices_are_refused(self, found: dict[str, Any]) -> None:
+        assert "unequal" not in found["2-0"]
+
+
+def test_they_agree_on_what_one_of_them_says(found: dict[str, Any]) -> None:
+    for rank in ("2-0", "2-1"):
+        together = found[rank]["together"]
+        assert together["raised"] == (True, False)
+        assert together["total"] == [3.0, 2 * math.pi]
+        assert together["gathered"] == [{"rank": 0}, {"rank": 1}]
+        assert together["first"] == "rank 0"
+
+
+def test_one_process_has_nobody_to_talk_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.all_reduce", None)
+    ranks = Ranks(make_fabric(settings()))
+    assert ranks.raised(True, False) == (True, False)
+    assert ranks.total(2) == [2.0]
+    weight = torch.nn.Parameter(torch.ones(2))
+    mean = GradientMean(ranks, [weight])
+    weight.sum().backward()
+    mean.finish()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [1.0, 1.0]
+
+
+def test_a_process_that_was_started_alone_refuses_to_train_on_two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(TrainingError, match=r'devices is 2, but 1 process was started; set launcher to "ddp"'):
+        make_fabric(settings(devices=2))
+
+
+def test_means_of_processes_are_weighted_and_one_without_clips_has_no_part() -> None:
+    merged = merged_means([{"mel": (6.0, 3.0)}, {"mel": (2.0, 1.0), "kl": (5.0, 2.0)}, {}])
+    assert merged == {"mel": 2.0, "kl": 2.5}
