@@ -44,6 +44,7 @@ VIEWERS = {
     "for module in pkgutil.iter_modules(cli.__path__): importlib.import_module('workbench.cli.' + module.name)",
     "the host with all first-party plugins": LOAD_EVERYTHING,
     "the terminal workbench": "import workbench.tui.app, workbench.tui.live\n" + LOAD_EVERYTHING,
+    "runs of Piper's own": "import workbench.jobs.piper_config, workbench.jobs.curves, workbench.tail.piper",
     "who adopts a Piper project": "import workbench.adopt.report\n"
     "from workbench.adopt.documents import parse_yaml; parse_yaml('a: 1', 'config.yaml')",
     "runs and their supervisor": "import workbench.jobs.runs, workbench.jobs.start, workbench.jobs.supervisor",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from tail.event_files import START, EventWriter, event_name, tone
 
 from workbench.tail.axes import batch_of, optimizer_count, step_at_epoch, step_at_wall_time
-from workbench.tail.chain import resumed_from, version_chain
+from workbench.tail.chain import chains, resumed_from, version_chain
 from workbench.tail.downsample import nearest
 from workbench.tail.follower import RunFollower
 
@@ -92,6 +93,64 @@ def test_circle_and_missing_folders_end_the_chain(tmp_path: Path) -> None:
     assert version_chain(version(tmp_path, 2, "x/version_9/checkpoints/last.ckpt")) == ()
     assert version_chain(version(tmp_path, 3, "last.ckpt")) == ()
     assert version_chain(tmp_path / "nothing") == ()
+
+
+def test_the_first_piper_names_its_checkpoint_among_the_hyperparameters(tmp_path: Path) -> None:
+    first = version(tmp_path, 0, None)
+    second = tmp_path / "lightning_logs" / "version_1"
+    second.mkdir()
+    old = (
+        "/home/anna/a voice with a name that is so long that yaml folds it/lightning_logs/version_0/checkpoints/e.ckpt"
+    )
+    (second / "hparams.yaml").write_text(yaml.dump({"batch_size": 16, "resume_from_checkpoint": old}))
+    assert resumed_from(second) == first
+    (second / "hparams.yaml").write_text(yaml.dump({"batch_size": 16, "resume_from_checkpoint": None}))
+    assert resumed_from(second) is None
+
+
+def test_a_relative_path_starts_above_the_run_and_not_where_the_viewer_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    first = version(mine, 0, None)
+    version(other, 0, None)
+    monkeypatch.chdir(other)
+    second = version(mine, 1, "lightning_logs/version_0/checkpoints/last.ckpt")
+    assert resumed_from(second) == first
+
+
+@pytest.mark.parametrize(
+    "written", ["''", "last", "best", "{", "[1, 2]", "registry:model", '"\\0"', "x" * 300 + "/y/z"]
+)
+def test_a_checkpoint_that_is_no_path_is_no_predecessor(tmp_path: Path, written: str) -> None:
+    version(tmp_path, 0, None)
+    assert resumed_from(version(tmp_path, 1, written)) is None
+
+
+A, B, C, D, E = (Path(name) for name in "abcde")
+
+
+def test_runs_are_arranged_in_chains_and_each_is_in_one() -> None:
+    assert chains({A: None, B: A, C: None, D: B}) == [(C,), (A, B, D)]
+    assert chains({}) == []
+
+
+def test_two_that_went_on_from_the_same_run_are_two_chains() -> None:
+    assert chains({A: None, B: A, C: A}) == [(A, B), (A, C)]
+
+
+def test_a_failed_start_is_left_out_unless_there_was_no_other() -> None:
+    assert chains({A: None, B: A, C: A, D: A}, barren=[B, C]) == [(A, D)]
+    assert chains({A: None, B: A, C: A}, barren=[B, C]) == [(A, C)]
+    assert chains({A: None, B: A}, barren=[B]) == [(A, B)]
+    assert chains({A: None, B: None}, barren=[A]) == [(A,), (B,)]
+    # It wrote nothing and was resumed all the same.
+    assert chains({A: None, B: A, C: A, D: B}, barren=[B]) == [(A, C), (A, B, D)]
+
+
+def test_a_circle_is_listed_as_well() -> None:
+    assert chains({A: B, B: A, C: None}) == [(C,), (A, B)]
+    assert chains({A: A}) == [(A,)]
 
 
 def test_configuration_of_a_real_run_has_no_predecessor(shared: Path) -> None:

@@ -14,9 +14,13 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from workbench.errors import Cancelled, RunError
+from workbench.jobs.curves import follower_of
+from workbench.jobs.piper_runs import PiperRuns
 from workbench.jobs.rundir import FileLock, append_line, ask_to_stop, stop_requested, write_json, write_status
-from workbench.jobs.runs import RunView, list_runs, read_run
+from workbench.jobs.runs import PIPER, RunView, list_runs, read_run
+from workbench.tail.clips import Clip
 from workbench.tail.follower import RunFollower
+from workbench.tui.live import described
 from workbench.tui.services import (
     Beginning,
     Exported,
@@ -96,6 +100,8 @@ class Recorded:
         self.start_checkpoint: Path | None = None
         self.plan_result: StartPlan | Exception = StartPlan()
         self.exports: dict[Path, Exported] = {}
+        self.piper = PiperRuns(None)
+        """Piper's own runs."""
         self.lock = FileLock(root / "run.lock")
         """The lock of the run that is made to look alive."""
         self.gate: threading.Event | None = None
@@ -113,15 +119,20 @@ class Recorded:
         return 212_000_000_000
 
     def list_runs(self) -> Sequence[RunView]:
-        return list(reversed(list_runs(self.runs)))
+        return [*reversed(self.piper.list_runs()), *reversed(list_runs(self.runs))]
+
+    def runs_note(self) -> str:
+        return self.piper.problem
 
     def read_run(self, folder: Path) -> RunView:
-        return read_run(folder)
+        return self.piper.read(folder) or read_run(folder)
 
     def follower(self, run: RunView) -> RunFollower:
-        return RunFollower(run.folder / "metrics")
+        return follower_of(run)
 
     def log_lines(self, run: RunView, count: int) -> Sequence[str]:
+        if run.kind == PIPER:
+            return described(run)
         return (run.folder / "logs" / "train.log").read_text(encoding="utf-8").splitlines()[-count:]
 
     def list_voices(self) -> Sequence[VoiceFile]:
@@ -189,6 +200,10 @@ class Recorded:
         self.calls.append(("speak", source.name, text, *([speaker] if speaker else [])))
         self._wait()
         return Spoken(wav=self.root / "voices" / "spoken" / "x.wav", seconds=1.9, peak=0.71)
+
+    def extract(self, run: RunView, clip: Clip) -> Path:
+        self.calls.append(("extract", run.id, clip.text, clip.epoch))
+        return self.root / "voices" / "spoken" / "sample.wav"
 
     def play(self, wav: Path) -> Played:
         self.calls.append(("play", wav.name))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from piper_tree import copy_fixture, tree_digest
 from tiny_voice import voice_config, write_checkpoint, write_run
 
 from core_vits.checkpoint import load_checkpoint, save_atomic
@@ -276,6 +277,39 @@ def test_every_export_leaves_a_note_in_the_run_that_saved_the_checkpoint(
         "checkpoint": checkpoint.name,
         **{name: result[name] for name in ("files", "largest_difference", "accepted", "message")},
     }
+
+
+def test_a_checkpoint_of_piper_s_speaks_and_is_exported_and_its_folders_stay_as_they_are(
+    torch_worker: Worker, shared: Path, tmp_path: Path
+) -> None:
+    fixture = shared / "fixtures" / "run_minid"
+    logs = tmp_path / "lightning_logs"
+    copy_fixture(fixture, logs, 0)
+    # Where its config.yaml says, relative to the folder of the launch; the nearer one belongs to another voice.
+    named = tmp_path / "runs" / "minid" / "config.json"
+    named.parent.mkdir(parents=True)
+    named.write_bytes((fixture / "config.json").read_bytes())
+    (logs / "config.json").write_text("{}")
+    workspace = tmp_path / "workbench.toml"
+    workspace.write_text('[voice]\nname = "probe"\nlanguage = "ru"\n')
+    checkpoint = logs / "version_0" / "checkpoints" / "last.ckpt"
+    before = tree_digest(logs)
+    result = torch_worker.call(
+        EXPORT,
+        checkpoint=str(checkpoint),
+        run_folder=None,
+        out_folder=str(tmp_path / "voices"),
+        workspace=str(workspace),
+    )
+    assert result["accepted"], result
+    assert Path(result["files"][0]).name == "ru-probe-medium.onnx"
+    (note,) = (tmp_path / "voices" / "exports.jsonl").read_text().splitlines()
+    assert json.loads(note)["checkpoint"] == str(checkpoint)
+    spoken = torch_worker.call(
+        SPEAK, source=str(checkpoint), text="Да.", out_wav=str(tmp_path / "a.wav"), workspace=str(workspace)
+    )
+    assert spoken["sample_rate"] == 22050
+    assert tree_digest(logs) == before
 
 
 def test_an_exporter_that_is_not_there_is_said(torch_worker: Worker, checkpoint: Path, tmp_path: Path) -> None:

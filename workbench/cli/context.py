@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.cli.output import Console
-from workbench.config import WORKSPACE_FILE, Workspace, did_you_mean, load_workspace
+from workbench.config import WORKSPACE_FILE, Workspace, did_you_mean, load_workspace, shown
 from workbench.errors import CheckpointError, ConfigError, RunError
 from workbench.host import Host
 
@@ -56,28 +56,57 @@ def open_host(args: argparse.Namespace, workspace: Workspace | None, console: Co
 
 
 def find_run(workspace: Workspace, name: str) -> RunView:
-    """The run with this id, the beginning of one, this folder, or `latest`.
+    """The run with this id, the beginning of one, this folder, or `latest`; ours before Piper's.
 
     Raises:
         RunError: there is no such run, or several begin like this.
     """
+    from workbench.jobs.piper_runs import PiperRuns
     from workbench.jobs.runs import list_runs, read_run
 
     folder = Path(name)
     if (folder / "run.json").is_file() or (folder / "run.toml").is_file():
         return read_run(folder.absolute())
-    runs = list_runs(workspace.runs)
+    piper = PiperRuns(workspace.piper_runs).list_runs()
+    if folder.is_dir():  # one of Piper's that the workspace does not name
+        piper += [run for run in PiperRuns(folder.absolute()).list_runs() if run.holds(folder.absolute())]
+    runs: list[RunView] = [*list_runs(workspace.runs), *piper]
     if not runs:
         raise RunError("there is no run yet; start one with `workbench train`")
     if name == "latest":
         return runs[0]
-    exact = [run for run in runs if run.id == name] or [run for run in runs if run.id.startswith(name)]
+    # A run of Piper is found by any of its versions; what two runs have in common is shown with the later one.
+    held = [
+        run
+        for run in piper
+        if run.holds(folder.absolute()) or name in {version.name for version in (*run.versions, *run.failed)}
+    ]
+    exact = (
+        [run for run in runs if name in (run.id, run.label)]
+        or held[:1]
+        or [run for run in runs if run.id.startswith(name)]
+    )
     if len(exact) > 1:
         raise RunError(f"'{name}' is the beginning of {len(exact)} runs: {', '.join(run.id for run in exact)}")
     if not exact:
         hint = did_you_mean(name, [run.id for run in runs]) or "; `workbench runs` lists them"
         raise RunError(f"there is no run '{name}'{hint}")
     return exact[0]
+
+
+def find_own_run(workspace: Workspace, name: str) -> RunView:
+    """As `find_run`, for what changes a run: Piper's own are only looked at.
+
+    Raises:
+        RunError: there is no such run, several begin like this, or it is Piper's.
+    """
+    from workbench.jobs.runs import PIPER
+
+    run = find_run(workspace, name)
+    if run.kind == PIPER:
+        newest = f": workbench train --from {shown(run.checkpoints[-1].file)}" if run.checkpoints else ""
+        raise RunError(f"{run.label} is a run of Piper's own and only looked at; a new run can go on from it{newest}")
+    return run
 
 
 def find_checkpoint(workspace: Workspace, name: str) -> tuple[Path, Path | None]:
@@ -95,6 +124,8 @@ def find_checkpoint(workspace: Workspace, name: str) -> tuple[Path, Path | None]
         CheckpointError: there is none.
         RunError: there is no such run.
     """
+    from workbench.jobs.runs import OURS
+
     path = Path(name)
     if path.is_file():
         absolute = path.absolute()
@@ -107,13 +138,17 @@ def find_checkpoint(workspace: Workspace, name: str) -> tuple[Path, Path | None]
     if not run_view.checkpoints:
         raise CheckpointError(f"run {run_view.id} has no checkpoint yet")
     chosen = run_view.best if name == "best" else None
-    return (chosen or run_view.checkpoints[-1]).file, run_view.folder
+    # What belongs to a checkpoint of Piper's is found by its place.
+    return (chosen or run_view.checkpoints[-1]).file, run_view.folder if run_view.kind == OURS else None
 
 
 def _latest_with_checkpoints(workspace: Workspace) -> RunView:
+    from workbench.jobs.piper_runs import PiperRuns
     from workbench.jobs.runs import list_runs
 
-    runs = [run for run in list_runs(workspace.runs) if run.checkpoints]
+    runs = [
+        run for run in [*list_runs(workspace.runs), *PiperRuns(workspace.piper_runs).list_runs()] if run.checkpoints
+    ]
     if not runs:
         raise CheckpointError("there is no checkpoint yet; `workbench train` writes some")
     return runs[0]

@@ -10,30 +10,49 @@ from typing import TYPE_CHECKING, Any
 from workbench.cli.guard import NO, OK, USER_ERROR
 from workbench.cli.output import Console
 from workbench.errors import RunError
-from workbench.jobs.rundir import EVENTS, read_lines
+from workbench.jobs.rundir import EVENTS, plain, read_lines
 
 if TYPE_CHECKING:
-    from workbench.jobs.runs import RunView
+    from workbench.jobs.runs import CheckpointView, RunView
 
 _LOOK_SECONDS = 0.25
 _SECONDS_BETWEEN_LINES = 5.0
 # A run that was started a moment ago has no supervisor yet; after this long it has none at all.
 _START_SECONDS = 30.0
 LOSSES = ("mel", "kl", "duration", "feature", "generator", "discriminator")
+SUMS = ("loss_g", "loss_d")
+"""All that Piper's older versions write."""
 ENDED = ("completed", "stopped", "failed", "lost", "unreadable")
 
 
 def run_as_json(run: RunView) -> dict[str, Any]:
-    """A run as plain values."""
+    """A run as plain values; what nobody knows of a checkpoint is null."""
     return {
         "id": run.id,
+        "kind": run.kind,
         "folder": str(run.folder),
         "state": run.state,
         "live": run.live,
         "message": run.message,
-        "status": asdict(run.status),
-        "checkpoints": [asdict(checkpoint) for checkpoint in run.checkpoints],
+        "status": plain(asdict(run.status)),
+        "checkpoints": [_checkpoint_as_json(checkpoint) for checkpoint in run.checkpoints],
+        **_chain_as_json(run),
     }
+
+
+def _chain_as_json(run: RunView) -> dict[str, Any]:
+    """What only a run of Piper's has; nothing for one of ours."""
+    from workbench.jobs.piper_runs import PiperRun
+
+    if not isinstance(run, PiperRun):
+        return {}
+    versions = [str(version) for version in run.versions]
+    return {"read_only": True, "label": run.label, "versions": versions, "problems": list(run.problems)}
+
+
+def _checkpoint_as_json(checkpoint: CheckpointView) -> dict[str, Any]:
+    unknown = {name: None for name in ("epoch", "step", "optimizer_step") if getattr(checkpoint, name) < 0}
+    return {**asdict(checkpoint), **unknown}
 
 
 def follow(run: RunView, console: Console, *, records: bool = True) -> RunView:
@@ -142,30 +161,34 @@ class _Told:
 
 def progress_line(run: RunView) -> str:
     """Where a run is, in one line."""
+    from workbench.jobs.runs import PIPER
+
     status = run.status
-    parts = [status.phase or run.state]
+    parts = [status.phase or ("" if run.kind == PIPER else run.state)]
     if status.phase == "prepare":
         if status.progress:
             done, total = status.progress.get("done"), status.progress.get("total")
             parts.append(f"{done}/{total} {status.progress.get('what') or ''}".rstrip())
             parts += _eta(status.progress.get("eta_seconds"))
         return "  ".join(parts)
-    if status.epochs:
+    if status.epochs or status.step:
         parts.append(epoch_of(run))
     if status.step:
         parts.append(f"batch {status.step}")
     if status.steps_per_second:
         parts.append(f"{status.steps_per_second:.2f}/s" + (f" on {status.device}" if status.device else ""))
-    losses = ((name, status.losses.get(name)) for name in LOSSES)
+    losses = ((name, status.losses.get(name)) for name in (LOSSES if "mel" in status.losses else SUMS))
     parts += [f"{name} {value:.3g}" for name, value in losses if isinstance(value, (int, float))]
     if status.val_mel is not None:
         parts.append(f"val mel {status.val_mel:.3f}")
-    return "  ".join([*parts, *_eta(status.eta_seconds)])
+    return "  ".join(part for part in (*parts, *_eta(status.eta_seconds)) if part)
 
 
 def epoch_of(run: RunView) -> str:
     """The epoch that runs, counted from 1 as people do."""
-    return f"epoch {min(run.status.epoch + 1, run.status.epochs)}/{run.status.epochs}"
+    epoch, epochs = run.status.epoch + 1, run.status.epochs
+    # Piper may train without an end.
+    return f"epoch {min(epoch, epochs)}/{epochs}" if epochs or not run.status.step else f"epoch {epoch}"
 
 
 def _eta(seconds: object) -> list[str]:

@@ -59,6 +59,7 @@ VERBS: dict[str, str] = {
     "runs": "list the training runs, or show or follow one",
     "stop": "stop a training at its next step, with a checkpoint",
     "checkpoints": "list the checkpoints of a run",
+    "samples": "list, write or play what a run's voice said while it was trained",
     "export": "write a checkpoint as a voice, and compare the two",
     "speak": "speak a text with a checkpoint or an exported voice",
     "convert": "rewrite a foreign or old checkpoint as one that this program and Piper read",
@@ -173,6 +174,7 @@ def _runs(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.runs:run_runs")
     parser.add_argument("run_name", metavar="RUN", nargs="?", help="id, folder or 'latest'; default: list all")
     parser.add_argument("--follow", action="store_true", help="follow the run until it ends")
+    parser.add_argument("--settings", action="store_true", help="print the settings that the run was started with")
 
 
 def _stop(parser: argparse.ArgumentParser) -> None:
@@ -184,6 +186,17 @@ def _stop(parser: argparse.ArgumentParser) -> None:
 def _checkpoints(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.runs:run_checkpoints")
     parser.add_argument("run_name", metavar="RUN", nargs="?", default="latest", help="id, folder or 'latest'")
+
+
+def _samples(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.samples:run_samples")
+    parser.add_argument("run_name", metavar="RUN", nargs="?", default="latest", help="id, folder or 'latest'")
+    parser.add_argument("--all", action="store_true", help="list every sample, not the newest 20")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--write", metavar="N", type=_positive, help="write sample N as a WAV")
+    one.add_argument("--play", metavar="N", type=_positive, help="write sample N and play it")
+    parser.add_argument("--out", metavar="WAV", type=_path, help="file to write (default: a new one in voices/spoken)")
+    parser.add_argument("--player", metavar="NAME", default="auto", help="player (default: the best one that works)")
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
@@ -251,6 +264,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "runs": _runs,
     "stop": _stop,
     "checkpoints": _checkpoints,
+    "samples": _samples,
     "export": _export,
     "speak": _speak,
     "convert": _convert,

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from workbench.cli.context import find_run, open_workspace
+from workbench.cli.context import find_own_run, find_run, open_workspace
 from workbench.cli.follow import epoch_of, progress_line, run_as_json
 from workbench.cli.guard import OK
 from workbench.cli.output import Console
@@ -18,18 +18,25 @@ if TYPE_CHECKING:
 
 def run_runs(args: argparse.Namespace, console: Console) -> int:
     """List the runs, or show or follow one."""
-    from workbench.jobs.runs import list_runs
-
     workspace = open_workspace(args)
-    if args.run_name is not None or args.follow:
-        run = find_run(workspace, args.run_name or "latest")
-        if args.follow:
-            return follow_to_the_end(run, console)
+    name = args.run_name or "latest"
+    if args.follow:
+        return follow_to_the_end(find_own_run(workspace, name), console)
+    if args.settings:
+        return _print_settings(find_run(workspace, name), console)
+    if args.run_name is not None:
+        run = find_run(workspace, name)
         show_run(run, console)
         console.answer(run_as_json(run))
         return OK
-    runs = list_runs(workspace.runs)[::-1]
+    from workbench.jobs.piper_runs import PiperRuns
+    from workbench.jobs.runs import list_runs
+
+    piper = PiperRuns(workspace.piper_runs)
+    runs: list[RunView] = [*list_runs(workspace.runs)[::-1], *piper.list_runs()[::-1]]
     console.answer({"runs": [run_as_json(run) for run in runs]})
+    if piper.problem:
+        console.note(f"note: {piper.problem}")
     if not runs:
         console.line("no run yet; start one: workbench train")
         return OK
@@ -37,8 +44,8 @@ def run_runs(args: argparse.Namespace, console: Console) -> int:
         ("run", "state", "epoch", "batch", "val mel", "checkpoints", ""),
         [
             (
-                run.id,
-                run.state,
+                run.label,
+                state_of(run),
                 epoch_of(run).removeprefix("epoch "),
                 run.status.step,
                 number(run.status.val_mel),
@@ -51,14 +58,40 @@ def run_runs(args: argparse.Namespace, console: Console) -> int:
     return OK
 
 
+def state_of(run: RunView) -> str:
+    """The state of a run; of Piper's, that it is one, and whether it seems to be training."""
+    from workbench.jobs.runs import PIPER, RUNNING
+
+    if run.kind != PIPER:
+        return run.state
+    active = f", active: written {age(run.status.updated)} ago" if run.state == RUNNING else ""
+    return f"piper, read-only{active}"
+
+
 def show_run(run: RunView, console: Console) -> None:
     """One run in a few lines."""
-    console.line(f"run {run.id}: {run.state}")
+    console.line(f"run {run.label}: {state_of(run)}")
     console.line(progress_line(run))
-    if run.message:
-        console.line(run.message)
+    for line in run.details:
+        console.line(line)
     console.line(f"folder {run.folder}")
     console.line(f"checkpoints: {len(run.checkpoints)}" + (" (workbench checkpoints)" if run.checkpoints else ""))
+
+
+def _print_settings(run: RunView, console: Console) -> int:
+    """The files that say how a run was set up, as they stand."""
+    from workbench.jobs.settings_files import settings_of
+
+    texts = settings_of(run)
+    console.answer({"run": run.id, "settings": texts})
+    for name, text in texts.items():
+        console.line(f"# {name}")
+        for line in text.splitlines():
+            console.line(line)
+        console.line()
+    if not texts:
+        console.line(f"run {run.label} has no settings file")
+    return OK
 
 
 def run_checkpoints(args: argparse.Namespace, console: Console) -> int:
@@ -67,18 +100,28 @@ def run_checkpoints(args: argparse.Namespace, console: Console) -> int:
     run = find_run(workspace, args.run_name)
     console.answer({"run": run.id, "checkpoints": run_as_json(run)["checkpoints"]})
     if not run.checkpoints:
-        console.line(f"run {run.id} has no checkpoint yet")
+        console.line(f"run {run.label} has no checkpoint yet")
         return OK
-    console.line(f"run {run.id}: {run.state}")
-    console.table(("file", "epoch", "batch", "MB", "age", "val mel", ""), [_row(item) for item in run.checkpoints])
-    console.line(f"folder {run.folder / 'checkpoints'}")
+    console.line(f"run {run.label}: {state_of(run)}")
+    folders = {item.file.parent for item in run.checkpoints}
+    rated = any(item.val_mos is not None for item in run.checkpoints)
+    heads = ("file", "epoch", "batch", "MB", "age", "val mel", *(["val mos"] if rated else []), "")
+    # Those of a chain of versions lie in several folders.
+    start = run.folder.parent if len(folders) > 1 else None
+    rows = []
+    for item in run.checkpoints:
+        name = str(item.file.relative_to(start)) if start is not None else item.file.name
+        rows.append((name, *_row(item, rated=rated)))
+    console.table(heads, rows)
+    console.line(f"folder {start or run.checkpoints[-1].file.parent}")
     return OK
 
 
-def _row(item: CheckpointView) -> tuple[object, ...]:
-    megabytes = f"{item.bytes / 1e6:.1f}"
-    best = "best" if item.best else ""
-    return item.file.name, item.epoch, item.step, megabytes, age(item.time), number(item.val_mel), best
+def _row(item: CheckpointView, *, rated: bool) -> list[object]:
+    marks = [word for word, on in (("best", item.best), ("best mos", item.best_mos)) if on]
+    known = [number if number >= 0 else "-" for number in (item.epoch, item.step)]
+    scores = [number(item.val_mel), *([number(item.val_mos)] if rated else [])]
+    return [*known, f"{item.bytes / 1e6:.1f}", age(item.time), *scores, item.problem or ", ".join(marks)]
 
 
 def number(value: float | None) -> str:

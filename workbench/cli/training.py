@@ -6,7 +6,7 @@ import argparse
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.context import find_checkpoint, find_run, open_host, open_workspace
+from workbench.cli.context import find_checkpoint, find_own_run, find_run, open_host, open_workspace
 from workbench.cli.follow import ENDED, follow, outcome, run_as_json
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console, ProgressLines
@@ -61,7 +61,10 @@ def _run_to_go_on(args: argparse.Namespace, workspace: Workspace) -> RunView | N
 
     Raises:
         ConfigError: the options contradict each other.
+        RunError: there is no such run.
     """
+    from workbench.jobs.runs import OURS
+
     if args.resume is None:
         return None
     if args.begin is not None:
@@ -69,7 +72,9 @@ def _run_to_go_on(args: argparse.Namespace, workspace: Workspace) -> RunView | N
     # A run keeps the settings that it was started with, so other settings make another run.
     if read_overrides(args) or args.mode or args.learning_rate or args.resume.endswith(".ckpt"):
         return None
-    return find_run(workspace, args.resume)
+    run = find_run(workspace, args.resume)
+    # Nor does a run of Piper's go on in its own directory: nothing is ever written there.
+    return run if run.kind == OURS else None
 
 
 def _settings(args: argparse.Namespace, workspace: Workspace, own: RunView | None) -> Workspace:
@@ -176,7 +181,7 @@ def run_stop(args: argparse.Namespace, console: Console) -> int:
     from workbench.jobs.start import request_stop, wait
 
     workspace = open_workspace(args)
-    run = find_run(workspace, args.run_name) if args.run_name is not None else _active(workspace)
+    run = find_own_run(workspace, args.run_name) if args.run_name is not None else _active(workspace)
     if not run.live:
         raise RunError(f"run {run.id} is not active: {run.state}")
     folder = run.folder

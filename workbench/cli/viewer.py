@@ -102,6 +102,7 @@ def _folder(place: Path) -> str:
 
 def show_workspace(args: argparse.Namespace, workspace: Workspace, console: Console) -> None:
     """Voice, dataset, runs and plugins in plain lines."""
+    from workbench.jobs.piper_runs import PiperRuns
     from workbench.jobs.runs import list_runs
 
     voice = workspace.voice
@@ -114,6 +115,10 @@ def show_workspace(args: argparse.Namespace, workspace: Workspace, console: Cons
         show_run(runs[0], console)
     else:
         console.line("no run yet; start one: workbench train")
+    piper = PiperRuns(workspace.piper_runs)
+    labels = ", ".join(run.label for run in piper.list_runs())
+    if labels or piper.problem:
+        console.line(f"runs of Piper's own, read-only: {labels or piper.problem}")
     voices = sorted(workspace.voices.glob("*.onnx")) if workspace.voices.is_dir() else []
     console.line(f"exported voices: {', '.join(path.name for path in voices) or 'none'}")
     failed = [record for record in open_host(args, workspace, console).plugins if record.state == "failed"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.jobs.piper_config import find_piper_config
 from workbench.jobs.rundir import CHECKPOINTS, IDENTITY, PREPARED, SPLIT, VOICE_CONFIG, read_json
 
 # A checkpoint of Piper's lies in lightning_logs/version_N/checkpoints, its config.json often three folders above that.
@@ -75,11 +76,12 @@ def phonemizer_words(described: object) -> str:
 
 
 def _find_config(checkpoint: Path, run: Path | None) -> Path | None:
-    """The configuration in the run, or beside and above a checkpoint of Piper's."""
+    """The configuration in the run; of a checkpoint of Piper's where its settings name it, beside it or above."""
     if run is not None:
         return run / VOICE_CONFIG if (run / VOICE_CONFIG).is_file() else None
-    for folder in list(checkpoint.absolute().parents)[:FOLDERS_UP]:
-        path = folder / VOICE_CONFIG
+    named = find_piper_config(checkpoint)
+    above = [folder / VOICE_CONFIG for folder in list(checkpoint.absolute().parents)[:FOLDERS_UP]]
+    for path in above if named is None else [named, *above]:
         if path.is_file() and _symbols(_read(path).get("phoneme_id_map")):
             return path
     return None

@@ -47,7 +47,8 @@ PHONEME_MAP = "phonemes.json"
 SPLIT = "split.json"
 PREPARED = "prepare.json"
 EXPORTS = "exports.jsonl"
-"""One line an export, so that a later viewer knows what was exported and how equal it is."""
+"""One line an export, so that a later viewer knows what was exported and how equal it is. In the run that saved the
+checkpoint; of Piper's checkpoints, beside the exported voices."""
 
 MESSAGE_LIMIT = 500
 """Characters of a status message; longer ones are cut, for they are shown in one line."""

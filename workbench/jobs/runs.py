@@ -35,6 +35,9 @@ from workbench.jobs.rundir import (
 RUNNING, COMPLETED, STOPPED, FAILED = "running", "completed", "stopped", "failed"
 LOST, NEW, UNREADABLE = "lost", "new", "unreadable"
 
+OURS, PIPER = "workbench", "piper"
+"""Kinds of runs."""
+
 HEARTBEAT_SECONDS = 60.0
 """On another host the lock can't be seen; a status that is younger than this means that the run lives."""
 
@@ -90,6 +93,7 @@ class CheckpointView:
 
     file: Path
     epoch: int
+    """From 0. Negative, as the next two, where nothing tells: a file of Piper's under a name of somebody's own."""
     step: int
     """Batches."""
     optimizer_step: int
@@ -97,9 +101,16 @@ class CheckpointView:
     time: float
     """Unix seconds."""
     val_mel: float | None = None
+    val_mos: float | None = None
+    """Rating of Piper's validation clips, higher is better."""
     kind: str = ""
+    """Why it was written: `epoch`, `timer`, `stop`; of Piper's, what it was kept for: `last`, `val_mel`, `val_mos`."""
     best: bool = False
     """It has the lowest validation mel loss of its run."""
+    best_mos: bool = False
+    """It has the highest rating of its run."""
+    problem: str = ""
+    """What is wrong with the file, as far as its ends tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +125,30 @@ class RunView:
     live: bool = False
     """A supervisor holds the run's lock."""
     state: str = NEW
-    """`running`, `completed`, `stopped`, `failed`, `lost`, `new` or `unreadable`."""
+    """`running`, `completed`, `stopped`, `failed`, `lost`, `new` or `unreadable`; of Piper's, `running` or `piper`."""
     message: str = ""
     """One line for the user: why it failed, or what is wrong with its files."""
     checkpoints: tuple[CheckpointView, ...] = ()
     """Oldest first."""
+
+    @property
+    def kind(self) -> str:
+        """Whose run it is: `workbench`, or `piper`, which is shown and never touched."""
+        return OURS
+
+    @property
+    def label(self) -> str:
+        """How it is called on the screen; the id names it everywhere."""
+        return self.id
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What there is to say of it beyond its state, one line each."""
+        return (self.message,) if self.message else ()
+
+    def holds(self, folder: Path) -> bool:
+        """Whether a folder is that of this run."""
+        return folder == self.folder
 
     @property
     def created(self) -> float:

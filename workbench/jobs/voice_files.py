@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.jobs.piper_config import find_piper_config
 from workbench.jobs.rundir import VOICE_CONFIG
 
 # A checkpoint of Piper's own lies in lightning_logs/version_N/checkpoints, three folders below its run.
@@ -32,7 +33,10 @@ def find_voice_config(source: Path, run: Path | None = None) -> Path | None:
     if source.suffix == ".onnx":
         places = [source.with_name(f"{source.name}.json")]
     else:
-        places = [folder / VOICE_CONFIG for folder in folders_with_config(source, run)]
+        # The settings of a run of Piper name it: two voices may have been trained in one folder.
+        named = find_piper_config(source) if run is None else None
+        above = [folder / VOICE_CONFIG for folder in folders_with_config(source, run)]
+        places = above if named is None else [named, *above]
     return next((place for place in places if place.is_file()), None)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from workbench.tail.eventfile import EventFile, State
 from workbench.tail.series import AudioEntry, BadRecord, Points
-from workbench.tail.stitch import History, judge, latest, stitch
+from workbench.tail.stitch import History, Verdict, judge, latest, stitch
 
 _SETTLED_NS = 2_000_000_000
 """A folder changed more recently is listed again: its time stamp may not tell two changes apart."""
@@ -106,6 +106,8 @@ class RunFollower:
         self._errors: tuple[str, ...] = ()
         self._audio_count = 0
         self._problem_count = 0
+        self.complete = False
+        """Whether the last poll reached the ends of all files; False before the first."""
 
     def poll(self, budget_seconds: float | None = None) -> Changes:
         """Read what is new. An idle poll costs a few `stat` calls.
@@ -119,9 +121,11 @@ class RunFollower:
         restarted = self._look_for_files()
         errors = tuple(file.error for file in self._files)
         if not restarted and errors == self._errors and not any(file.has_work for file in self._files):
+            self.complete = True
             return _NOTHING
         self._errors = errors
         tags, bytes_read, complete = self._read(deadline)
+        self.complete = complete
         self._known_tags = frozenset(self.tags())
         self._audio_count = sum(len(file.audio()) for file in self._files)
         self._problem_count = sum(file.problem_count for file in self._files)
@@ -148,7 +152,7 @@ class RunFollower:
                 chunks += 1
                 bytes_read += file.read_chunk()
                 with self._lock:
-                    tags |= file.commit()
+                    tags |= {name for tag in file.commit() if (name := self._name(file, tag)) is not None}
         return tags, bytes_read, True
 
     def _look_for_files(self) -> bool:
@@ -175,7 +179,8 @@ class RunFollower:
     def tags(self) -> list[str]:
         """All scalar tags seen, sorted."""
         with self._lock:
-            return sorted({tag for file in self._files for tag in file.tags()})
+            names = {self._name(file, tag) for file in self._files for tag in file.tags()}
+        return sorted(name for name in names if name is not None)
 
     def series(self, tag: str) -> Points:
         """Give the live points of a tag in the newest segment, by step; none for an unknown tag."""
@@ -191,12 +196,55 @@ class RunFollower:
 
     def _history(self, tag: str) -> History:
         with self._lock:
-            parts = [file.points(tag) for file in self._files]
+            parts = [self._points(file, tag) for file in self._files]
             version = tuple(n for file, part in zip(self._files, parts, strict=True) for n in (file.serial, len(part)))
             cached = self._histories.get(tag)
             if cached is None or cached[0] != version:
-                cached = self._histories[tag] = (version, stitch(parts))
+                cached = self._histories[tag] = (version, self._stitch(parts))
             return cached[1]
+
+    # What another program's files need: their own names and axes brought to ours.
+
+    def _name(self, file: EventFile, tag: str) -> str | None:
+        """Our name of a tag of a file; None for one that is no curve."""
+        return tag
+
+    def _points(self, file: EventFile, name: str) -> Points:
+        """A file's points of the tag that has this name with us. Called under the lock."""
+        return file.points(name)
+
+    def _stitch(self, parts: list[Points]) -> History:
+        """One history of a tag's points, oldest file first. Called under the lock."""
+        return stitch(parts)
+
+    def _judge_clips(self, groups: list[list[AudioEntry]]) -> list[Verdict]:
+        """Which clips of a tag are live; groups of files, oldest first, none empty."""
+        return judge([_as_points(group) for group in groups])
+
+    def checkpoint_batch(self, epoch: int, step: int) -> int:
+        """Where the mark of a checkpoint belongs on the axis of the curves.
+
+        Args:
+            epoch: that was under way or just over, from 0; negative if it is not known.
+            step: batches trained by then, as far as its name tells.
+        """
+        return step
+
+    def clip_batches(self, clips: Sequence[AudioEntry]) -> list[int]:
+        """The batches trained when each clip was made, on the axis of the curves."""
+        return [clip.step for clip in clips]
+
+    def epochs_at(self, batches: Sequence[int]) -> list[int | None]:
+        """The epoch, from 0, that each number of trained batches lies in or completes; None where nothing tells."""
+        epochs = self.series("epoch")
+        if not len(epochs):
+            return [None] * len(batches)
+        at = np.asarray(batches, np.float64)
+        index = np.maximum(np.searchsorted(epochs.steps, at, side="right") - 1, 0)
+        # Points say how much of the run is done: 0.5 is the middle of the first epoch and 1.0 its end.
+        steps = np.where(epochs.steps[index] > 0, epochs.steps[index], np.nan)
+        done = np.ceil(np.round(epochs.values[index] * at / steps, 4)) - 1
+        return [int(max(0, epoch)) if np.isfinite(epoch) else None for epoch in done]
 
     def audio(self) -> list[AudioEntry]:
         """Clips of the newest segment by wall time, without those written again after a resume."""
@@ -217,7 +265,7 @@ class RunFollower:
         dead: list[AudioEntry] = []
         for groups in by_tag.values():
             parts = [group for group in groups if group]
-            verdicts = judge([_as_points(part) for part in parts])
+            verdicts = self._judge_clips(parts)
             for part, verdict in zip(parts, verdicts, strict=True):
                 newest = verdict.segment == verdicts[-1].segment
                 for clip, alive in zip(part, verdict.live.tolist(), strict=True):

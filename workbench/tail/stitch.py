@@ -48,8 +48,14 @@ class History:
 NO_HISTORY = History([], [])
 
 
-def judge(parts: Sequence[Points]) -> list[Verdict]:
-    """Decide for each file's points, oldest file first, which are live. No part may be empty."""
+def judge(parts: Sequence[Points], fresh: float = FRESH_RUN) -> list[Verdict]:
+    """Decide for each file's points, oldest file first, which are live. No part may be empty.
+
+    Args:
+        parts: of one tag.
+        fresh: fraction of the last step below which a file begins a new run; 0 where each is known to go on from the
+            one before, so that going on from an early checkpoint is not taken for a beginning.
+    """
     verdicts: list[Verdict] = []
     segment = 0
     for index, part in enumerate(parts):
@@ -57,7 +63,7 @@ def judge(parts: Sequence[Points]) -> list[Verdict]:
         rivals = [k for k in range(index) if verdicts[k].segment == segment]
         ended = [k for k in rivals if parts[k].wall_times[-1] <= part.wall_times[0]]
         last_step = max((int(parts[k].steps.max()) for k in ended), default=0)
-        if last_step > 0 and first_step < FRESH_RUN * last_step and len(ended) == len(rivals):
+        if last_step > 0 and first_step < fresh * last_step and len(ended) == len(rivals):
             segment += 1
         elif last_step > 0:
             for k in ended:
@@ -66,12 +72,12 @@ def judge(parts: Sequence[Points]) -> list[Verdict]:
     return verdicts
 
 
-def stitch(parts: Sequence[Points]) -> History:
-    """Make one history of a tag's points in several files, oldest file first."""
+def stitch(parts: Sequence[Points], fresh: float = FRESH_RUN) -> History:
+    """Make one history of a tag's points in several files, oldest file first; `fresh` as for `judge`."""
     parts = [part for part in parts if len(part)]
     if not parts:
         return NO_HISTORY
-    verdicts = judge(parts)
+    verdicts = judge(parts, fresh)
     segments = []
     for segment in range(verdicts[-1].segment + 1):
         live = [

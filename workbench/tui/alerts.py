@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.jobs.runs import OURS
 from workbench.tui.clean import clean
 from workbench.tui.format import clock, number
 
@@ -80,7 +81,8 @@ def _changes(old: RunView, run: RunView) -> Iterator[tuple[str, str]]:
     if run.checkpoints and run.checkpoints[-1].file not in {checkpoint.file for checkpoint in old.checkpoints}:
         newest = run.checkpoints[-1]
         mel = "" if newest.val_mel is None else f", val mel {number(newest.val_mel)}"
-        yield f"checkpoint of epoch {newest.epoch} written{mel}", "good"
+        owner = "" if run.kind == OURS else f"{run.label}: "
+        yield f"{owner}checkpoint of epoch {newest.epoch} written{mel}", "good"
     bad = _not_numbers(run)
     if bad and not _not_numbers(old):
         yield f"{', '.join(bad)}: not a number at batch {run.status.step}", "bad"

@@ -16,6 +16,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
+from workbench.jobs.runs import PIPER
 from workbench.tui.alerts import AlertLog, record
 from workbench.tui.clean import CleanFilter, clean
 from workbench.tui.format import clock
@@ -147,17 +148,22 @@ class WorkbenchApp(StartingApp):
         pane = self.pane
         if pane is not None:
             self._in_pane(pane.ticked)
+        self._begin_look()
+
+    def _begin_look(self) -> None:
+        pane = self.pane
         if not self._looking:
             self._looking = True
-            needs = (pane is not None and pane.NEEDS_CURVES, (pane is not None and pane.NEEDS_LOG) or self._page_open)
+            needs = (pane is not None and pane.needs_curves, (pane is not None and pane.NEEDS_LOG) or self._page_open)
             self.run_worker(partial(self._look, *needs), thread=True, group="look", exit_on_error=False)
 
     def _look(self, metrics: bool, log: bool) -> None:
         """In a thread: read what may have changed and post it."""
+        news: Looked | None = None
         try:
             snapshot, curves, changed = self._watcher.look(self._shown_run, metrics=metrics, log=log)
             if changed or self._first_look or snapshot != self.snapshot or curves is not self.curves:
-                self.post_message(Looked(snapshot, curves, changed))
+                news = Looked(snapshot, curves, changed)
         except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
             problem = self.explain("reading the runs", error)
             # It will most likely fail again in half a second: say it once.
@@ -166,6 +172,9 @@ class WorkbenchApp(StartingApp):
                 self.post_message(Said(problem, "bad"))
         finally:
             self._looking = False
+        # After that: whoever is told may begin the next look.
+        if news is not None:
+            self.post_message(news)
 
     def look_again(self) -> None:
         """Files were just written: list them at the next look instead of within two seconds."""
@@ -183,10 +192,14 @@ class WorkbenchApp(StartingApp):
         else:
             for text, level in self.alerts.news(before, event.snapshot):
                 self.post_message(Said(text, level))
+        if event.snapshot.note and event.snapshot.note != before.note:
+            self.post_message(Said(event.snapshot.note, "warn"))
         self._fill_frame()
         pane = self.pane
         if pane is not None:
             self._in_pane(partial(pane.looked, event.snapshot, event.curves, event.curves_changed))
+        if self._watcher.behind:
+            self._begin_look()
         if isinstance(self.screen, Page):
             self.screen.reread()
 
@@ -305,7 +318,11 @@ class WorkbenchApp(StartingApp):
         self.push_screen(Page("messages", self.alerts.text, at_end=True))
 
     def action_trainer_log(self) -> None:
-        """What the trainer printed."""
+        """What the trainer printed; Piper keeps no log, so what else there is of its run."""
+        run = self.snapshot.run
+        if run is not None and run.kind == PIPER:
+            self.push_screen(Page(f"{run.label}: versions and settings", lambda: "\n".join(self.snapshot.log)))
+            return
         empty = "There is no run yet, so nothing was printed. Press t to train."
         self.push_screen(Page("trainer log", lambda: "\n".join(self.snapshot.log) or empty, at_end=True))
 

@@ -68,6 +68,7 @@ KEYS: tuple[Key, ...] = (
     _key("checkpoints", "export", "e", "e", "export", "export", "Export the selected checkpoint; compare the two."),
     _key("checkpoints", "speak", "space", "␣", "speak", "speak", "Speak the sentence with what is selected; play it."),
     _key("checkpoints", "sentence", "T", "T", "sentence", "sentence", "Edit the sentence that is spoken."),
+    _key("checkpoints", "samples", "s", "s", "samples", "samples", "Samples of the training, or the voices again."),
     _key("checkpoints", "new_run", "n", "n", "new_run", "new run", "A new run from what is selected; asks first."),
     _key("checkpoints", "resume", "r", "r", "app.resume", "resume", "Resume the run that is shown where it ended."),
     _key("checkpoints", "speaker", "S", "S", "speaker", "speaker", "Choose who speaks it, of several speakers.", False),

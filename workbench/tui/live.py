@@ -17,9 +17,12 @@ from workbench.errors import DatasetError, RunError
 from workbench.host import Host
 from workbench.jobs.background import run_of
 from workbench.jobs.batches import batch_maths
+from workbench.jobs.curves import follower_of
 from workbench.jobs.dataset import read_table, texts
-from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, METRICS, read_lines, stop_requested
-from workbench.jobs.runs import RunView, list_runs, read_run
+from workbench.jobs.piper_runs import PiperRuns
+from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, read_lines, stop_requested
+from workbench.jobs.runs import OURS, PIPER, RunView, list_runs, read_run
+from workbench.jobs.settings_files import settings_of
 from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run
 from workbench.jobs.voice_files import speaker_names
 from workbench.tui.format import count
@@ -38,6 +41,7 @@ from workbench.workers.client import Worker
 from workbench.workers.targets.sentences import default_sentence
 
 if TYPE_CHECKING:
+    from workbench.tail.clips import Clip
     from workbench.tail.follower import RunFollower
 
 SCAN = "workbench.workers.targets.health:scan"
@@ -56,6 +60,7 @@ class LiveServices:
         self._host = host
         self._audio = Worker("audio")
         self._torch = Worker("torch")
+        self._piper = PiperRuns(workspace.piper_runs)
         training = workspace.training
         device = training.accelerator if training.accelerator != "auto" else "GPU if there is one, else CPU"
         self.project = Project(
@@ -82,22 +87,25 @@ class LiveServices:
         return None
 
     def list_runs(self) -> Sequence[RunView]:
-        """Oldest first."""
-        return list(reversed(list_runs(self._workspace.runs)))
+        """Oldest first; Piper's before ours, for a new run is what one wants to see."""
+        return [*reversed(self._piper.list_runs()), *reversed(list_runs(self._workspace.runs))]
+
+    def runs_note(self) -> str:
+        """Why there are no runs of Piper's although the settings name some."""
+        return self._piper.problem
 
     def read_run(self, folder: Path) -> RunView:
         """One run as it is now."""
-        return read_run(folder)
+        return self._piper.read(folder) or read_run(folder)
 
     def follower(self, run: RunView) -> RunFollower:
         """Curves of the run."""
-        # Brings numpy: a fifth of a second that the first screen need not wait for.
-        from workbench.tail.follower import RunFollower
-
-        return RunFollower(run.folder / METRICS)
+        return follower_of(run)
 
     def log_lines(self, run: RunView, count: int) -> Sequence[str]:
-        """The tail of the log that was written last."""
+        """The tail of the log that was written last; Piper writes none."""
+        if run.kind == PIPER:
+            return described(run)
         newest: tuple[float, Path] | None = None
         for path in (run.folder / LOGS).glob("*.log"):
             try:
@@ -200,7 +208,7 @@ class LiveServices:
             EXPORT,
             on_progress=progress,
             checkpoint=str(checkpoint),
-            run_folder=str(run.folder),
+            run_folder=_own_folder(run),
             out_folder=str(self._workspace.voices),
             workspace=str(self._workspace.file),
         )
@@ -213,9 +221,10 @@ class LiveServices:
         )
 
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
-        """From the notes that the export leaves in the run's directory, whoever asked for it."""
+        """From the notes that the export leaves, whoever asked for it."""
         found = {}
-        for record in read_lines(run.folder / EXPORTS):
+        notes = run.folder if run.kind == OURS else self._workspace.voices
+        for record in read_lines(notes / EXPORTS):
             with contextlib.suppress(KeyError, TypeError, ValueError):
                 difference = record["largest_difference"]
                 found[run.folder / CHECKPOINTS / record["checkpoint"]] = Exported(
@@ -227,7 +236,9 @@ class LiveServices:
         return found
 
     def list_speakers(self, run: RunView) -> Sequence[str]:
-        """From the configuration that the preparation left in the run."""
+        """From the configuration that the preparation left in the run; Piper's lies where its settings say."""
+        if run.kind == PIPER:
+            return speaker_names(run.checkpoints[-1].file) if run.checkpoints else ()
         return speaker_names(run.folder / CHECKPOINTS, run.folder)
 
     def speak(self, source: Path, run: RunView | None, text: str, speaker: str, progress: Progress) -> Spoken:
@@ -242,10 +253,18 @@ class LiveServices:
             text=text,
             speaker=speaker or None,
             out_wav=str(wav),
-            run_folder=None if run is None else str(run.folder),
+            run_folder=None if run is None else _own_folder(run),
             workspace=str(self._workspace.file),
         )
         return Spoken(wav=Path(spoken["wav"]), seconds=float(spoken["seconds"]), peak=float(spoken["peak"]))
+
+    def extract(self, run: RunView, clip: Clip) -> Path:
+        """Into `spoken/` beside the voices."""
+        from workbench.workers.targets.clips import clip_name, write_clip
+
+        wav = self._workspace.voices / "spoken" / clip_name(clip, run.id)
+        write_clip(clip, wav)
+        return wav
 
     def play(self, wav: Path) -> Played:
         """In the audio worker, to the end."""
@@ -279,6 +298,19 @@ class LiveServices:
         """End the worker processes."""
         self._audio.close()
         self._torch.close()
+
+
+def _own_folder(run: RunView) -> str | None:
+    """The folder of a run of ours; what belongs to a checkpoint of Piper's is found by its place."""
+    return str(run.folder) if run.kind == OURS else None
+
+
+def described(run: RunView) -> list[str]:
+    """What there is to say of a run of Piper's, and its settings as they stand."""
+    lines = [*run.details]
+    for name, text in settings_of(run).items():
+        lines += ["", f"── {name}", "", *text.splitlines()]
+    return lines
 
 
 def _start_table(beginning: Beginning) -> dict[str, str]:

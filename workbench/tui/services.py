@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from workbench.jobs.runs import RunView
+    from workbench.tail.clips import Clip
     from workbench.tail.follower import RunFollower
 
 Progress = Callable[[float, float, str], None]
@@ -128,7 +129,10 @@ class Services(Protocol):
         """Bytes left on the disk of the runs; None when it can't be asked."""
 
     def list_runs(self) -> Sequence[RunView]:
-        """Runs of the workspace, oldest first."""
+        """Runs of the workspace, oldest first; Piper's own before ours."""
+
+    def runs_note(self) -> str:
+        """What was wrong with the last list, one line; empty if nothing was."""
 
     def read_run(self, folder: Path) -> RunView:
         """One run as it is now."""
@@ -137,7 +141,7 @@ class Services(Protocol):
         """A reader of the run's event files."""
 
     def log_lines(self, run: RunView, count: int) -> Sequence[str]:
-        """The last lines that the run's processes printed."""
+        """The last lines that the run's processes printed; of a run of Piper's, its versions and settings."""
 
     def list_voices(self) -> Sequence[VoiceFile]:
         """Exported voices, newest first."""
@@ -174,6 +178,9 @@ class Services(Protocol):
 
     def speak(self, source: Path, run: RunView | None, text: str, speaker: str, progress: Progress) -> Spoken:
         """Speak a sentence with a checkpoint (of `run`) or an exported voice; without a speaker, the first speaks."""
+
+    def extract(self, run: RunView, clip: Clip) -> Path:
+        """Write a clip that the run logged as a WAV beside the spoken sentences."""
 
     def play(self, wav: Path) -> Played:
         """Make a recording heard, or say why not."""

@@ -17,7 +17,9 @@ LIST_SECONDS = 2.0
 """How often all runs and voices are listed; the run that is shown is read at every look."""
 LOG_LINES = 200
 READ_SECONDS = 0.25
-"""Most that one look spends on event files; the rest is read at the next look."""
+"""Most that the first look at a run spends on event files: then there is something to see."""
+READ_ON_SECONDS = 0.75
+"""Most that each further look spends, as long as the ends of the files are not reached."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +39,8 @@ class Snapshot:
     """Speakers of the run that is shown; none for a voice with one."""
     stopping: bool = False
     """Whether the run that is shown was asked to stop and has not stopped yet."""
+    note: str = ""
+    """What is wrong with the list of runs, one line."""
 
     @property
     def live(self) -> RunView | None:
@@ -52,6 +56,10 @@ class Snapshot:
         return found[-1] if found else None
 
 
+def _unlisted(shown: Path | None, runs: Sequence[RunView]) -> bool:
+    return shown is not None and not any(run.holds(shown) for run in runs)
+
+
 class Watcher:
     """Keeps what one look must know of the last one. Used by one thread at a time."""
 
@@ -59,6 +67,8 @@ class Watcher:
         self._services = services
         self._snapshot = Snapshot()
         self._listed = -LIST_SECONDS
+        self.behind = False
+        """Whether the event files hold more than was read: look again at once."""
         self._follower: RunFollower | None = None
         self._followed: Path | None = None
 
@@ -76,13 +86,14 @@ class Watcher:
         services = self._services
         now = services.now()
         snapshot = self._snapshot
-        if now - self._listed >= LIST_SECONDS or shown not in {None, *(run.folder for run in snapshot.runs)}:
+        if now - self._listed >= LIST_SECONDS or _unlisted(shown, snapshot.runs):
             self._listed = now
             free = services.disk_free()
             snapshot = replace(
                 snapshot,
                 runs=tuple(services.list_runs()),
                 voices=tuple(services.list_voices()),
+                note=services.runs_note(),
                 disk_free=None if free is None else free // 10_000_000 * 10_000_000,
             )
         run = self._choose(snapshot.runs, shown)
@@ -98,14 +109,19 @@ class Watcher:
         else:
             snapshot = replace(snapshot, run=None, log=(), stopping=False, exports={}, speakers=())
         self._snapshot = snapshot
-        return snapshot, self._follow(run), self._read() if metrics else False
+        follower = self._follow(run)
+        if not metrics:
+            self.behind = False
+        return snapshot, follower, self._read() if metrics else False
 
     def forget_list(self) -> None:
         """List runs and voices at the next look. May be called by another thread."""
         self._listed = -LIST_SECONDS
 
     def _choose(self, runs: Sequence[RunView], shown: Path | None) -> RunView | None:
-        wanted = [run for run in runs if run.folder == shown] or [run for run in runs if run.live] or [*runs]
+        held = [run for run in runs if shown is not None and run.holds(shown)]
+        # The folder itself before a later run that went on from it.
+        wanted = [run for run in held if run.folder == shown] or held or [run for run in runs if run.live] or [*runs]
         return wanted[-1] if wanted else None
 
     def _follow(self, run: RunView | None) -> RunFollower | None:
@@ -113,9 +129,12 @@ class Watcher:
         if folder != self._followed:
             self._followed = folder
             self._follower = None if run is None else self._services.follower(run)
+            self.behind = False
         return self._follower
 
     def _read(self) -> bool:
         if self._follower is None:
             return False
-        return bool(self._follower.poll(READ_SECONDS))
+        changes = self._follower.poll(READ_ON_SECONDS if self.behind else READ_SECONDS)
+        self.behind = not changes.complete
+        return bool(changes)

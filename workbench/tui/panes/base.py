@@ -28,6 +28,11 @@ class Pane(Vertical):
     NEEDS_LOG: ClassVar[bool] = False
 
     @property
+    def needs_curves(self) -> bool:
+        """Whether event files must be read for what is shown now."""
+        return self.NEEDS_CURVES
+
+    @property
     def workbench(self) -> WorkbenchApp:
         """The app, as what it is."""
         return cast("WorkbenchApp", self.app)

@@ -12,38 +12,25 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from workbench.errors import Cancelled, WorkbenchError
-from workbench.tui.format import MISSING, age, bar, count, duration, number, size
+from workbench.jobs.runs import CheckpointView, RunView
+from workbench.tui.format import age, bar, duration, size
 from workbench.tui.keys import bindings
 from workbench.tui.messages import JobEnded, Progressed
 from workbench.tui.panes.base import Pane
+from workbench.tui.panes.checkpoint_list import CheckpointList, difference, facts_of
+from workbench.tui.panes.samples import SampleList, detail_of, moment_of, newest_first
 from workbench.tui.screens.dialogs import PickScreen, PromptScreen
 from workbench.tui.services import Exported, Played, Spoken, VoiceFile
 from workbench.tui.widgets.panel import Panel, entitle
 from workbench.tui.widgets.rows import Column, RowList
 
 if TYPE_CHECKING:
-    from workbench.jobs.runs import CheckpointView, RunView
+    from workbench.tail.clips import Clip
     from workbench.tail.follower import RunFollower
     from workbench.tui.watch import Snapshot
 
-NO_RUN = "No checkpoint yet: no training was started.\nPress t to train."
-NO_CHECKPOINT = (
-    "No checkpoint yet.\n"
-    "One is written at the end of an epoch, and when you stop a training (X).\n"
-    "No training under way? Press t to train."
-)
 NO_VOICE = "No exported voice yet: e exports the selected checkpoint."
 
-CHECKPOINT_COLUMNS = (
-    Column("", 1),
-    Column("epoch", 5, right=True),
-    Column("batch", 8, right=True),
-    Column("opt step", 8, right=True),
-    Column("val mel", 7, right=True),
-    Column("size", 8, right=True),
-    Column("age", 6, right=True),
-    Column("onnx", 0),
-)
 VOICE_COLUMNS = (Column("voice", 0), Column("size", 8, right=True), Column("age", 6, right=True), Column("", 16))
 
 
@@ -62,6 +49,9 @@ class CheckpointsPane(Pane):
         self._exports: Mapping[Path, Exported] = {}
         self._last_list: str = "#checkpoints"
         self._ages: tuple[str, ...] = ()
+        self._sample_epoch = -1
+        """Where the cursor of the samples is to go once that epoch is read; negative to leave it."""
+        self._sample_listing = 0
         self._job = ""
         self._job_started = 0.0
         self._job_progress = ""
@@ -75,42 +65,49 @@ class CheckpointsPane(Pane):
         """Checkpoints, voices, detail, what is under way."""
         with Horizontal(id="middle"):
             with Vertical(id="lists"):
-                yield RowList(CHECKPOINT_COLUMNS, self._checkpoint_cells, id="checkpoints", empty=NO_RUN)
+                yield CheckpointList(self.services.now, id="checkpoints")
                 yield RowList(VOICE_COLUMNS, self._voice_cells, id="voices", empty=NO_VOICE)
+                yield SampleList(self.services.now, id="samples")
             yield Panel(id="detail", title="detail")
         yield Panel(id="job", title="speech and export")
 
     def on_mount(self) -> None:
         """Titles."""
-        entitle(self.checkpoints, "checkpoints  ★ best val mel")
         entitle(self.voices, "exported voices")
+        self.samples.display = False
         self.sentence = self.services.default_sentence()
         self._show_job()
 
     @property
-    def checkpoints(self) -> RowList:
+    def checkpoints(self) -> CheckpointList:
         """The upper list."""
-        return self.query_one("#checkpoints", RowList)
+        return self.query_one("#checkpoints", CheckpointList)
 
     @property
     def voices(self) -> RowList:
         """The lower list."""
         return self.query_one("#voices", RowList)
 
+    @property
+    def samples(self) -> SampleList:
+        """The list that stands in the place of the voices while it is shown."""
+        return self.query_one("#samples", SampleList)
+
+    @property
+    def needs_curves(self) -> bool:
+        """The samples lie in the event files."""
+        return self.is_mounted and self.samples.display
+
     def looked(self, snapshot: Snapshot, curves: RunFollower | None, curves_changed: bool) -> None:
         """Show other checkpoints and voices when there are any; the cursor stays on its file."""
         run = snapshot.run
         before = self._run
         self._run = run
-        newest_first = [] if run is None else list(reversed(run.checkpoints))
-        if before is None or run is None or before.folder != run.folder or before.checkpoints != run.checkpoints:
-            chosen = self.checkpoints.selected
-            files = [checkpoint.file for checkpoint in newest_first]
-            at = files.index(chosen.file) if chosen is not None and chosen.file in files else 0
-            self.checkpoints.show(newest_first, cursor=at, empty=NO_RUN if run is None else NO_CHECKPOINT)
-            entitle(self.checkpoints, "checkpoints  ★ best val mel" + (f"  {run.id}" if run else ""))
+        other = before is None or run is None or before.folder != run.folder
+        if other or (before is not None and run is not None and before.checkpoints != run.checkpoints):
+            self.checkpoints.show_run(run)
         if snapshot.exports != self._exports:
-            self._exports = snapshot.exports
+            self._exports = self.checkpoints.exports = snapshot.exports
             self.checkpoints.refresh()
             self._show_detail()
         if snapshot.speakers != self._run_speakers:
@@ -119,6 +116,8 @@ class CheckpointsPane(Pane):
         if snapshot.voices != self._voices or curves_changed:
             self._voices = snapshot.voices
             self.voices.show(self._voices)
+        if self.needs_curves and (curves_changed or other):
+            self._list_samples(curves)
         self.ticked()
 
     def ticked(self) -> None:
@@ -129,24 +128,9 @@ class CheckpointsPane(Pane):
             self._ages = ages
             self.checkpoints.refresh()
             self.voices.refresh()
+            self.samples.refresh()
         if self._job:
             self._show_job()
-
-    def _checkpoint_cells(self, checkpoint: CheckpointView) -> Sequence[str]:
-        exported = self._exports.get(Path(checkpoint.file))
-        state = MISSING
-        if exported is not None:
-            state = f"✓ max|Δ| {_difference(exported)}" if exported.accepted else "✗ rejected"
-        return (
-            "★" if checkpoint.best else "",
-            str(checkpoint.epoch),
-            count(checkpoint.step),
-            count(checkpoint.optimizer_step),
-            number(checkpoint.val_mel),
-            size(checkpoint.bytes),
-            age(self.services.now() - checkpoint.time),
-            state,
-        )
 
     def _voice_cells(self, voice: VoiceFile) -> Sequence[str]:
         note = "✓ .onnx.json" if voice.has_config else "✗ no .onnx.json"
@@ -164,13 +148,13 @@ class CheckpointsPane(Pane):
         self._show_job()
 
     @property
-    def _selected(self) -> CheckpointView | VoiceFile | None:
+    def _selected(self) -> CheckpointView | VoiceFile | Clip | None:
         """In the list that has the focus, or had it last."""
         # The focus may be in another pane by now: an export that ends is shown here all the same.
         focused = self.screen.focused
-        if focused in {self.checkpoints, self.voices} and focused is not None:
+        if focused in {self.checkpoints, self.voices, self.samples} and focused is not None:
             self._last_list = f"#{focused.id}"
-        chosen: CheckpointView | VoiceFile | None = self.query_one(self._last_list, RowList).selected
+        chosen: CheckpointView | VoiceFile | Clip | None = self.query_one(self._last_list, RowList).selected
         return chosen
 
     def _show_detail(self) -> None:
@@ -184,17 +168,10 @@ class CheckpointsPane(Pane):
             lines = [chosen.onnx.name, "", f"folder  {self.short(chosen.onnx.parent)}", f"size    {size(chosen.bytes)}"]
             lines.append("config  ✓ .onnx.json beside it" if chosen.has_config else "config  ✗ .onnx.json is missing")
             return "\n".join([*lines, "", "␣ speaks the sentence with it"])
+        if not isinstance(chosen, CheckpointView):
+            return detail_of(chosen, self.short(chosen.entry.path))
         path = Path(chosen.file)
-        lines = [
-            path.name,
-            "",
-            f"folder          {self.short(path.parent)}",
-            f"size            {count(chosen.bytes)} B",
-        ]
-        lines.append(f"epoch           {chosen.epoch}")
-        lines.append(f"batch           {count(chosen.step)}")
-        lines.append(f"optimizer step  {count(chosen.optimizer_step)} (generator and discriminator)")
-        lines.append(f"val mel         {number(chosen.val_mel)}{'  ★ best' if chosen.best else ''}")
+        lines = facts_of(chosen, self.short(path.parent))
         exported = self._exports.get(path)
         if exported is not None:
             lines += ["", *self._report(exported)]
@@ -208,6 +185,43 @@ class CheckpointsPane(Pane):
                 "n starts a new run from it",
             ]
         )
+
+    def action_samples(self) -> None:
+        """Show the samples in the place of the voices, at the epoch of the selected checkpoint; or hide them."""
+        shown = not self.samples.display
+        self.samples.display, self.voices.display = shown, not shown
+        self.set_class(shown, "-samples")
+        if not shown:
+            self._last_list = "#checkpoints"
+            self.checkpoints.focus()
+            self._show_detail()
+            return
+        checkpoint: CheckpointView | None = self.checkpoints.selected
+        self._sample_epoch = -1 if checkpoint is None else checkpoint.epoch
+        self._list_samples(self.workbench.curves)
+        self.samples.focus()
+
+    def _list_samples(self, curves: RunFollower | None) -> None:
+        """Thousands of clips take longer to put in order than a key may."""
+        self._sample_listing += 1
+        listing = self._sample_listing
+
+        def listed(found: tuple[list[Clip], bool]) -> None:
+            if listing != self._sample_listing:
+                return  # one that was begun later knows more, and threads end in any order
+            clips, reading = found
+            self.samples.show_clips(clips, reading=reading, epoch=self._sample_epoch)
+            if not reading or any(clip.epoch == self._sample_epoch for clip in clips):
+                self._sample_epoch = -1
+
+        self.workbench.in_thread(lambda: newest_first(curves), listed)
+
+    def _play_sample(self, clip: Clip, run: RunView) -> None:
+        def work(_progress: object) -> tuple[Path, Played]:
+            wav = self.services.extract(run, clip)
+            return wav, self.services.play(wav)
+
+        self._begin(f"playing the sample of {moment_of(clip)}", work, "sample")
 
     def action_export(self) -> None:
         """Export the selected checkpoint."""
@@ -224,6 +238,10 @@ class CheckpointsPane(Pane):
         chosen = self._selected
         if chosen is None:
             self.say("no checkpoint and no voice here to speak with; press t to train", "warn")
+            return
+        if not isinstance(chosen, CheckpointView | VoiceFile):
+            if self._run is not None:
+                self._play_sample(chosen, self._run)
             return
         voice = isinstance(chosen, VoiceFile)
         source = chosen.onnx if isinstance(chosen, VoiceFile) else Path(chosen.file)
@@ -311,21 +329,31 @@ class CheckpointsPane(Pane):
             self.say(text if isinstance(event.error, WorkbenchError) else f"{name} failed: {text}", "bad")
         elif event.job == "export":
             self._exported(*event.result)  # type: ignore[misc]  # as `action_export` returns it
+        elif event.job == "sample":
+            self._sample_played(*event.result)  # type: ignore[misc]  # as `_play_sample` returns it
         elif isinstance(event.result, Spoken):
             self._spoken(event.result)
         elif isinstance(event.result, Played):
-            line = event.result.line(self._wav)
-            self._result = f"{self._result.splitlines()[0]}\n{'✓' if event.result.played else '▲'} {line}"
-            self.say(line, "good" if event.result.played else "warn")
+            self._played(event.result)
         self._show_job()
         self._show_detail()
 
+    def _sample_played(self, wav: Path, played: Played) -> None:
+        self._wav = self.short(wav)
+        self._result = f"WAV {self._wav}"
+        self._played(played)
+
+    def _played(self, played: Played) -> None:
+        line = played.line(self._wav)
+        self._result = f"{self._result.splitlines()[0]}\n{'✓' if played.played else '▲'} {line}"
+        self.say(line, "good" if played.played else "warn")
+
     def _exported(self, path: Path, exported: Exported) -> None:
-        self._exports = {**self._exports, path: exported}
+        self._exports = self.checkpoints.exports = {**self._exports, path: exported}
         self._result = "\n".join(self._report(exported))
         if exported.accepted:
             name = exported.files[0].name if exported.files else "the voice"
-            self.say(f"exported {name}, largest difference from the checkpoint {_difference(exported)}", "good")
+            self.say(f"exported {name}, largest difference from the checkpoint {difference(exported)}", "good")
         else:
             self.say(f"not exported: {exported.message}", "bad")
         self.checkpoints.refresh()
@@ -338,11 +366,11 @@ class CheckpointsPane(Pane):
 
     def _report(self, exported: Exported) -> list[str]:
         if not exported.accepted:
-            return [f"✗ not exported: {exported.message}", f"largest difference {_difference(exported)}"]
+            return [f"✗ not exported: {exported.message}", f"largest difference {difference(exported)}"]
         main = self.short(exported.files[0]) if exported.files else "the voice"
         others = ", ".join(file.name for file in exported.files[1:])
         beside = [f"  and {others}"] if others else []
-        return [f"✓ exported {main}, largest difference {_difference(exported)} of full scale", *beside]
+        return [f"✓ exported {main}, largest difference {difference(exported)} of full scale", *beside]
 
     def _show_job(self) -> None:
         who = self._chosen_speaker
@@ -351,7 +379,3 @@ class CheckpointsPane(Pane):
             elapsed = duration(self.services.now() - self._job_started)
             lines.append(f"{self._job}  {elapsed}   {self._job_progress}   x cancels")
         self.query_one("#job", Panel).show("\n".join([*lines, self._result or "␣ speaks it, e exports"]))
-
-
-def _difference(exported: Exported) -> str:
-    return MISSING if exported.largest_difference is None else f"{exported.largest_difference:.1e}"

@@ -8,13 +8,15 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from workbench.jobs.piper_runs import PiperRun
+from workbench.jobs.runs import PIPER, RUNNING
 from workbench.tail.downsample import columns
-from workbench.tui.format import MISSING, bar, count, duration, number, trend
+from workbench.tui.format import MISSING, age, bar, count, duration, number, trend
 from workbench.tui.keys import bindings
 from workbench.tui.panes.base import Pane
 from workbench.tui.screens.dialogs import PickScreen
 from workbench.tui.widgets.chart import Curves, LossChart
-from workbench.tui.widgets.frame import progress_share, run_state
+from workbench.tui.widgets.frame import epoch_of, progress_share, run_state
 from workbench.tui.widgets.panel import Panel, entitle
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 LOSSES = ("mel", "kl", "duration", "feature", "generator", "discriminator")
 ORDER = (*LOSSES, "loss_g", "loss_d")
-SMALL = ("loss_g", "loss_d", "kl", "duration", "feature")
+SMALL = ("mos", "loss_g", "loss_d", "kl", "duration", "feature")
 """Metrics of the small charts, best first; the one in the large chart is left out."""
 SILENT_SECONDS = 30.0
 """A live run that wrote nothing for so long is pointed at."""
@@ -51,6 +53,7 @@ class TrainPane(Pane, can_focus=True):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self.metric = "mel"
+        """What was chosen for the large chart; a run that has no such curve shows another one."""
         self._run: RunView | None = None
         self._curves: RunFollower | None = None
 
@@ -90,13 +93,21 @@ class TrainPane(Pane, can_focus=True):
             self.query_one("#now", Panel).show(" ○ no run yet")
             return
         self.ticked()
-        # The list of runs needs a wide terminal; which run this is must be seen in any.
-        entitle(self.query_one("#log"), f"log of {run.id}  o all")
         self.query_one("#progress", Panel).show(_progress(run, self.size.width) if preparing else _waiting(run))
         self.query_one("#runs", Panel).show(_runs(snapshot))
-        self.query_one("#log", Panel).show("\n".join(snapshot.log[-self._log_height() :]) or "nothing printed yet")
+        self._show_log(snapshot)
         if curves is not None and has_curves and (curves_changed or other or new_checkpoint):
             self.draw_curves()
+
+    def _show_log(self, snapshot: Snapshot) -> None:
+        """The last lines of a log; of a run of Piper's, which has none, what comes first to say of it."""
+        panel, height = self.query_one("#log", Panel), self._log_height()
+        run = snapshot.run
+        piper = run is not None and run.kind == PIPER
+        # The list of runs needs a wide terminal; which run this is must be seen in any.
+        entitle(panel, "versions  o all, with settings" if piper else f"log of {run.id if run else ''}  o all")
+        lines = snapshot.log[:height] if piper else snapshot.log[-height:]
+        panel.show("\n".join(lines) or "nothing printed yet")
 
     def ticked(self) -> None:
         """Times go on although no file changed."""
@@ -114,10 +125,12 @@ class TrainPane(Pane, can_focus=True):
         curves = self._curves
         if curves is None:
             return
-        self.chart.show(self._curves_of(self.metric))
+        metrics = self.metrics()
+        large = self.metric if self.metric in metrics else next(iter(metrics), self.metric)
+        self.chart.show(self._curves_of(large))
         self.query_one("#losses", Panel).show(_losses(curves, self.size.width))
         smalls = self.query_one("#smalls")
-        names = [name for name in SMALL if name != self.metric and name in self.metrics()][:3]
+        names = [name for name in SMALL if name != large and name in metrics][:3]
         smalls.set_class(not names, "-empty")
         if smalls.display:
             for place in range(3):
@@ -144,7 +157,11 @@ class TrainPane(Pane, can_focus=True):
             train=curves.series(train),
             validation=curves.series(f"val/{metric}"),
             old=curves.superseded(train),
-            checkpoints=[checkpoint.step for checkpoint in run.checkpoints],
+            checkpoints=[
+                batch
+                for checkpoint in run.checkpoints
+                if (batch := curves.checkpoint_batch(checkpoint.epoch, checkpoint.step)) >= 0
+            ],
             epochs=curves.series("epoch"),
         )
 
@@ -194,6 +211,8 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
     """Two lines: where the run is, and when it will be done."""
     status = run.status
     first = [run_state(run, stopping=stopping)]
+    if run.kind == PIPER and status.step:
+        first.append(epoch_of(run))
     if status.step:
         first.append(f"batch {count(status.step)}")
     if status.batches_per_epoch and run.live:
@@ -207,11 +226,17 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
         silent = now - status.updated if status.updated else 0.0
         if silent > SILENT_SECONDS:
             second.append(f"▲ no news for {duration(silent)}")
+    elif run.kind == PIPER and status.updated:
+        ago = f"{age(now - status.updated)} ago".removesuffix("now ago") or "now"
+        second.append(f"active: written {ago}" if run.state == RUNNING else f"ended {ago}")
     elif run.state in {"stopped", "failed", "lost"}:
         second.append("r resumes it where it ended" if run.checkpoints else "it left no checkpoint; t starts anew")
     if status.val_mel is not None:
         second.append(f"val mel {number(status.val_mel)}")
-    if run.message:
+    if isinstance(run, PiperRun):
+        count_of = len(run.problems)
+        second += [f"▲ {count_of} problem{'s' if count_of > 1 else ''} with its files: o tells"] if count_of else []
+    elif run.message:
         second.append(run.message)
     return f" {'   '.join(first)}\n {'   '.join(second)}"
 
@@ -229,6 +254,9 @@ def _progress(run: RunView, width: int) -> str:
 
 
 def _waiting(run: RunView) -> str:
+    if run.kind == PIPER:
+        what = "This run of Piper's wrote no curves"
+        return f"\n {what}, or its event files are not here.\n\n o shows its versions and settings."
     if run.live:
         return "\n The trainer is at its first steps; curves appear here with the first values that it writes."
     why = f" {run.message}" if run.message else ""
@@ -239,11 +267,18 @@ def _runs(snapshot: Snapshot) -> str:
     lines = []
     for run in reversed(snapshot.runs):
         here = snapshot.run is not None and run.folder == snapshot.run.folder
-        lines.append(f"{'▸' if here else ' '} {run.id}")
-        lines.append(f"   {run_state(run)}")
+        lines.append(f"{'▸' if here else ' '} {run.label}")
+        lines.append(f"   {_short_state(run)}")
         if run.best is not None and run.best.val_mel is not None:
             lines.append(f"   best val mel {number(run.best.val_mel)}")
     return "\n".join(lines)
+
+
+def _short_state(run: RunView) -> str:
+    """As `run_state`, for a line below the name of the run."""
+    if run.kind != PIPER:
+        return run_state(run)
+    return "● Piper, read-only, active" if run.state == RUNNING else "○ Piper, read-only"
 
 
 def _losses(curves: RunFollower, width: int) -> str:
@@ -252,7 +287,10 @@ def _losses(curves: RunFollower, width: int) -> str:
     cell = width // per_line
     trend_cells = max(0, cell - 36)
     cells = []
-    for name in LOSSES:
+    tags = {*curves.tags()}
+    few = [name for name in ORDER if f"train/{name}" in tags]
+    # Older versions of Piper write two sums and nothing else.
+    for name in few if few and not {*few} & {*LOSSES} else LOSSES:
         train, validation = curves.series(f"train/{name}"), curves.series(f"val/{name}")
         now = number(float(train.values[-1])) if len(train) else MISSING
         val = number(float(validation.values[-1])) if len(validation) else MISSING

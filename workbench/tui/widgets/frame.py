@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len, set_cell_size
 
+from workbench.jobs.runs import PIPER, RUNNING
 from workbench.tui.clean import clean
 from workbench.tui.format import duration, number, size
 from workbench.tui.keys import footer_keys
@@ -27,6 +28,8 @@ def run_state(run: RunView | None, *, stopping: bool = False) -> str:
     if run is None:
         return "○ no run yet"
     status = run.status
+    if run.kind == PIPER:
+        return f"{'●' if run.state == RUNNING else '○'} Piper run {run.label}, read-only"
     if not run.live:
         ended = FINISHED.get(run.state, f"✗ {run.state}")
         return ended if run.state == "completed" or not status.step else f"{ended} {epoch_of(run)}"
@@ -42,6 +45,8 @@ def run_state(run: RunView | None, *, stopping: bool = False) -> str:
 def epoch_of(run: RunView) -> str:
     """The epoch that runs, counted from 1 as people do; checkpoints are named from 0."""
     status = run.status
+    if not status.epochs and run.kind == PIPER:
+        return f"epoch {status.epoch + 1}"
     return f"epoch {min(status.epoch + 1, status.epochs or status.epoch + 1)}/{status.epochs}"
 
 

@@ -86,6 +86,11 @@ class RowList(ScrollView, can_focus=True):
         self._items: Sequence[Any] = ()
         self._empty = empty
 
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Show other columns; `cells` gives theirs from now on."""
+        self._columns = columns
+        self.refresh()
+
     @property
     def items(self) -> Sequence[Any]:
         """What the rows show."""

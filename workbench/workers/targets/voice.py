@@ -246,19 +246,27 @@ def export(
         raise ExportError(f"{out_folder}: the voice can't be written ({error.strerror or error})") from None
     report(3, 3, "done")
     result = _result(host, source, folder, names, verdict)
-    _note(source.path.absolute(), result)
+    _note(source, folder, result)
     return result
 
 
-def _note(checkpoint: Path, result: Mapping[str, Any]) -> None:
-    """Leave a note for viewers in the run that saved the checkpoint; the export is done whether the disk takes it."""
+def _note(source: VoiceSource, folder: Path, result: Mapping[str, Any]) -> None:
+    """Leave a note for viewers in the run that saved the checkpoint; the export is done whether the disk takes it.
+
+    Piper's folders are left as they are: the note of a checkpoint from elsewhere stands beside the workspace's voices.
+    """
+    checkpoint = source.path.absolute()
     run = checkpoint.parent.parent
-    if checkpoint.parent.name != CHECKPOINTS or is_gone(run):
+    if checkpoint.parent.name == CHECKPOINTS and not is_gone(run):
+        notes, name = run / EXPORTS, checkpoint.name
+    elif source.workspace is not None and folder.absolute() == source.workspace.voices:
+        notes, name = folder / EXPORTS, str(checkpoint)
+    else:
         return
-    about = {name: result[name] for name in ("largest_difference", "accepted", "message")}
+    about = {key: result[key] for key in ("largest_difference", "accepted", "message")}
     files = [str(Path(file).absolute()) for file in result["files"]]
     with contextlib.suppress(OSError):
-        append_line(run / EXPORTS, {"checkpoint": checkpoint.name, "time": time.time(), "files": files, **about})
+        append_line(notes, {"checkpoint": name, "time": time.time(), "files": files, **about})
 
 
 def _export_and_verify(
