@@ -204,7 +204,7 @@ class Archive:
             raise refused(f"its description is {self._size('data.pkl') / 1e6:.0f} MB long")
         order = self._small("byteorder") if f"{self._prefix}byteorder" in self._records else b"little"
         if order.strip() != b"little":
-            raise Unreadable(BIG_ENDIAN)
+            raise Unreadable(BIG_ENDIAN) if order.strip() == b"big" else damaged("its byte order is none")
         return self._small("data.pkl")
 
     def storage_bytes(self, key: str) -> int | None:

@@ -188,7 +188,7 @@ class _Machine:
         if isinstance(target, list):
             target.extend(items)
         elif not isinstance(target, Foreign):
-            raise PickleError(f"something is appended to a {type(target).__name__}")
+            raise PickleError("something is appended to what is no list")
 
     def set_item(self, _: Any) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -202,7 +202,7 @@ class _Machine:
         if isinstance(target, dict):
             put_items(target, items)
         elif not isinstance(target, Foreign):
-            raise PickleError(f"an item is set in a {type(target).__name__}")
+            raise PickleError("an item is set in what is no dictionary")
 
     def add_items(self, _: Any) -> None:
         items = self._since_mark()
@@ -210,7 +210,7 @@ class _Machine:
         if isinstance(target, set):
             target |= set_of(items)
         elif not isinstance(target, Foreign):
-            raise PickleError(f"something is added to a {type(target).__name__}")
+            raise PickleError("something is added to what is no set")
 
     # --- names and what is called -------------------------------------------------------------------------------------
 
@@ -256,7 +256,7 @@ class _Machine:
         if isinstance(function, Foreign):
             return function
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
-            raise PickleError(f"a {type(function).__name__} is called")
+            raise PickleError("something that is no function is called")
         builder = BUILDERS.get(function.full)
         if builder is None:
             raise PickleError(f"{function.full} is called")
@@ -270,7 +270,7 @@ class _Machine:
         if isinstance(target, NumpyType):
             target.order = str(state[1])
         elif not isinstance(target, (dict, Foreign)):  # a dict is an OrderedDict here; torch keeps versions beside it
-            raise PickleError(f"the state of a {type(target).__name__} is set")
+            raise PickleError("the state of something that has none is set")
 
     def storage(self, _: Any) -> None:
         note = self.stack.pop()

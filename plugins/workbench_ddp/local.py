@@ -6,6 +6,9 @@ from importlib import metadata
 
 from workbench.api import LaunchJob, LaunchPlan
 
+# Started out of a job of several processes (a cluster's, say), the trainer would else take its number for its own.
+ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+
 
 class LocalLauncher:
     """Runs the trainer with the workbench's own interpreter."""
@@ -40,7 +43,7 @@ class LocalLauncher:
         reason = self.refuse(job)
         if reason:
             raise ValueError(reason)
-        return LaunchPlan(argv=(job.python, "-m", "workbench.train", str(job.run)))
+        return LaunchPlan(argv=(job.python, "-m", "workbench.train", str(job.run)), env=dict(ALONE))
 
 
 def _torch_version() -> str:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from torch import Tensor
 from training_parts import settings
 
 from core_vits.train.distributed import MEETING, make_fabric
-from core_vits.train.errors import TrainingError
+from core_vits.train.errors import PeerLost, TrainingError
 from core_vits.train.ranks import GradientMean, Ranks, merged_means
 
 TOLERANCE = 1e-5
@@ -170,3 +171,14 @@ def test_a_process_that_was_started_alone_refuses_to_train_on_two_devices(monkey
 def test_means_of_processes_are_weighted_and_one_without_clips_has_no_part() -> None:
     merged = merged_means([{"mel": (6.0, 3.0)}, {"mel": (2.0, 1.0), "kl": (5.0, 2.0)}, {}])
     assert merged == {"mel": 2.0, "kl": 2.5}
+
+
+def test_a_peer_that_is_lost_inside_the_backward_pass_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr("torch.distributed.all_reduce", broken)
+    weight = torch.nn.Parameter(torch.ones(2))
+    GradientMean(SimpleNamespace(count=2), [weight])  # type: ignore[arg-type]
+    with pytest.raises(PeerLost, match="another process of this run has ended"):
+        weight.sum().backward()

@@ -19,15 +19,11 @@ def workspace(folder: Path, **training: object) -> Workspace:
 
 def test_the_story_of_8397_clips_on_two_gpus_is_237_batches_an_epoch(tmp_path: Path) -> None:
     line = batch_maths(workspace(tmp_path, batch_size=16, devices=2), 8397)
-    assert line == (
-        "batches of 16 on each of 2 processes = 32 clips a step, 237 an epoch (7,553 of 8,397 clips are trained on)"
-    )
+    assert line == "batches of 16 × 2 processes = 32 clips, 237 an epoch of 7,553 clips"
 
 
 def test_one_process_is_not_multiplied(tmp_path: Path) -> None:
-    assert batch_maths(workspace(tmp_path, batch_size=4), 100) == (
-        "batches of 4, 22 an epoch (85 of 100 clips are trained on)"
-    )
+    assert batch_maths(workspace(tmp_path, batch_size=4), 100) == "batches of 4, 22 an epoch of 85 clips"
 
 
 def test_the_sampler_makes_as_many_batches_as_are_told_and_all_processes_the_same_number() -> None:
@@ -43,4 +39,4 @@ def test_a_table_that_cannot_be_read_is_left_to_the_start(tmp_path: Path) -> Non
     (tmp_path / "metadata.csv").write_bytes(b"")
     assert batches_of(workspace(tmp_path)) == ""
     (tmp_path / "metadata.csv").write_text("a|b\nc|d\n")
-    assert "clips are trained on" in batches_of(workspace(tmp_path))
+    assert "an epoch of 1 clips" in batches_of(workspace(tmp_path))

@@ -30,6 +30,9 @@ class TestLocalLauncher(LauncherContract):
     def test_it_runs_the_trainer_with_the_interpreter_of_the_job(self, launcher: Launcher, job: LaunchJob) -> None:
         assert launcher.plan(job).argv == (sys.executable, "-m", "workbench.train", str(job.run))
 
+    def test_it_is_alone_whatever_job_it_is_started_out_of(self, launcher: Launcher, job: LaunchJob) -> None:
+        assert (launcher.plan(job).env["RANK"], launcher.plan(job).env["WORLD_SIZE"]) == ("0", "1")
+
     def test_several_devices_are_a_matter_of_the_other_launcher(self, launcher: Launcher, job: LaunchJob) -> None:
         assert 'set launcher = "ddp"' in launcher.refuse(dataclasses.replace(job, devices=2))
 

@@ -19,8 +19,8 @@ def batch_maths(workspace: Workspace, clips: int) -> str:
     batches = batches_per_epoch(max(0, trained), training.batch_size, training.devices)
     each = f"batches of {training.batch_size}"
     if training.devices > 1:
-        each += f" on each of {training.devices} processes = {training.batch_size * training.devices} clips a step"
-    return f"{each}, {batches:,} an epoch ({trained:,} of {clips:,} clips are trained on)"
+        each += f" × {training.devices} processes = {training.batch_size * training.devices} clips"
+    return f"{each}, {batches:,} an epoch of {max(0, trained):,} clips"
 
 
 def batches_of(workspace: Workspace) -> str:
