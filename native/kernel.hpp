@@ -49,6 +49,7 @@ inline const std::vector<Kernel> &kernels() {
     static const std::vector<Kernel> found = [] {
         std::vector<Kernel> list;
 #if defined(__x86_64__)
+        __builtin_cpu_init();
         // These also ask whether the operating system keeps the registers.
         if (__builtin_cpu_supports("avx512f")) list.push_back(avx512::kKernel);
         if (__builtin_cpu_supports("avx2")) list.push_back(avx2::kKernel);

@@ -36,7 +36,10 @@ VITS_INLINE Lanes add(Lanes a, Lanes b) { return {a.low + b.low, a.high + b.high
 
 // The last of `left` and the first three of `here`.
 VITS_INLINE Four shift_four(Four left, Four here) {
-#if defined(__clang__) || __GNUC__ >= 12
+#if defined(__SSE2__)
+    const Four border = _mm_shuffle_ps(left, here, _MM_SHUFFLE(0, 0, 3, 3));
+    return _mm_shuffle_ps(border, here, _MM_SHUFFLE(2, 1, 2, 0));
+#elif defined(__clang__) || __GNUC__ >= 12
     return __builtin_shufflevector(left, here, 3, 4, 5, 6);
 #else
     return __builtin_shuffle(left, here, Mask{3, 4, 5, 6});
@@ -60,14 +63,21 @@ VITS_INLINE unsigned pack(Mask low, Mask high) {
 #endif
 }
 
-VITS_INLINE Four select(Mask mask, Four yes, Four no) {
-    return reinterpret_cast<Four>((mask & reinterpret_cast<Mask>(yes)) | (~mask & reinterpret_cast<Mask>(no)));
+// `advance` where `moved`, else `stay`.
+VITS_INLINE Four better(Mask moved, Four stay, Four advance) {
+#if defined(__SSE2__)
+    static_cast<void>(moved);
+    return _mm_max_ps(stay, advance);  // the second where one is NaN, as the comparison has it
+#else
+    const Mask kept = ~moved & reinterpret_cast<Mask>(stay);
+    return reinterpret_cast<Four>((moved & reinterpret_cast<Mask>(advance)) | kept);
+#endif
 }
 
 VITS_INLINE Lanes choose(Lanes stay, Lanes advance, std::uint8_t *bits) {
     const Mask low = ~(stay.low >= advance.low), high = ~(stay.high >= advance.high);
     *bits = static_cast<std::uint8_t>(pack(low, high));
-    return {select(low, advance.low, stay.low), select(high, advance.high, stay.high)};
+    return {better(low, stay.low, advance.low), better(high, stay.high, advance.high)};
 }
 
 #include "rows.inc"
