@@ -192,10 +192,10 @@ def test_a_plugins_check_runs_where_it_asks_to_and_a_failing_one_is_a_finding(
 def test_plugins_are_listed_with_what_they_offer(workbench: Command) -> None:
     outcome = workbench("plugins", "--json")
     by_name = {record["name"]: record for record in outcome.json["plugins"]}
-    assert by_name["ddp"]["registered"] == {"launchers": ["local"]}
+    assert by_name["ddp"]["registered"] == {"launchers": ["local", "ddp"]}
     assert by_name["ddp"]["distribution"] == "voice-workbench"
     plain = workbench("plugins")
-    assert "launchers: local" in plain.out
+    assert "launchers: local, ddp" in plain.out
 
 
 def test_a_failed_plugin_makes_the_answer_no(
