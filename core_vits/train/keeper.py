@@ -18,6 +18,7 @@ from typing import Any
 
 from core_vits.checkpoint import load_checkpoint, save_atomic, sweep_temporaries
 from core_vits.errors import CheckpointFileError
+from core_vits.hold import remove_unless_held
 from core_vits.train.callbacks import SavedCheckpoint
 from core_vits.train.settings import OPTIMIZERS, Position
 
@@ -125,10 +126,11 @@ class CheckpointKeeper:
         removed = []
         for name in by_age:
             if name not in kept:
+                # One that somebody exports or listens to goes with the next checkpoint.
                 with contextlib.suppress(OSError):
-                    (self.folder / name).unlink()
-                    removed.append(self.folder / name)
-                    self._note({"file": name, "removed": True, "time": time.time()})
+                    if remove_unless_held(self.folder / name):
+                        removed.append(self.folder / name)
+                        self._note({"file": name, "removed": True, "time": time.time()})
         return removed
 
     def _note(self, record: Mapping[str, Any]) -> None:

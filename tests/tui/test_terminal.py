@@ -36,6 +36,7 @@ batch_size = 4
 test_clips = 1
 log_every_steps = 1
 checkpoint_every_epochs = 1
+keep_last = 1000  # epochs take half a second: what is on the screen must still be there when its key is pressed
 """
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core_vits.hold import held
 from workbench.api import Severity
 from workbench.cli.context import find_checkpoint, open_host, open_workspace
 from workbench.cli.guard import NO, OK
@@ -46,7 +47,7 @@ def export(
     from workbench.workers import Worker
 
     console.note(f"exporting {checkpoint.name}")
-    with Worker("torch") as worker:
+    with Worker("torch") as worker, held(checkpoint):
         result: Mapping[str, Any] = worker.call(
             EXPORT,
             on_progress=ProgressLines(console, "exporting"),
@@ -109,7 +110,7 @@ def speak(
     """
     from workbench.workers import Worker
 
-    with Worker("torch") as worker:
+    with Worker("torch") as worker, held(source):
         spoken: Mapping[str, Any] = worker.call(
             SPEAK,
             on_progress=ProgressLines(console, "speaking"),

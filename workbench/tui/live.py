@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core_vits.hold import held
 from core_vits.manifest import ManifestError, speaker_ids
 from workbench.config import Workspace, settings_as_dict, with_overrides
 from workbench.errors import DatasetError, RunError
@@ -204,14 +205,15 @@ class LiveServices:
 
     def export(self, run: RunView, checkpoint: Path, progress: Progress) -> Exported:
         """In the torch worker."""
-        ended = self._torch.call(
-            EXPORT,
-            on_progress=progress,
-            checkpoint=str(checkpoint),
-            run_folder=_own_folder(run),
-            out_folder=str(self._workspace.voices),
-            workspace=str(self._workspace.file),
-        )
+        with held(checkpoint):
+            ended = self._torch.call(
+                EXPORT,
+                on_progress=progress,
+                checkpoint=str(checkpoint),
+                run_folder=_own_folder(run),
+                out_folder=str(self._workspace.voices),
+                workspace=str(self._workspace.file),
+            )
         difference = ended.get("largest_difference")
         return Exported(
             files=tuple(Path(file) for file in ended.get("files", ())),
@@ -246,16 +248,17 @@ class LiveServices:
         mark = hashlib.sha256(f"{source}\0{text}\0{speaker}".encode()).hexdigest()[:8]
         wav = self._workspace.voices / "spoken" / f"{source.stem}-{mark}.wav"
         wav.parent.mkdir(parents=True, exist_ok=True)
-        spoken = self._torch.call(
-            SPEAK,
-            on_progress=progress,
-            source=str(source),
-            text=text,
-            speaker=speaker or None,
-            out_wav=str(wav),
-            run_folder=None if run is None else _own_folder(run),
-            workspace=str(self._workspace.file),
-        )
+        with held(source):
+            spoken = self._torch.call(
+                SPEAK,
+                on_progress=progress,
+                source=str(source),
+                text=text,
+                speaker=speaker or None,
+                out_wav=str(wav),
+                run_folder=None if run is None else _own_folder(run),
+                workspace=str(self._workspace.file),
+            )
         return Spoken(wav=Path(spoken["wav"]), seconds=float(spoken["seconds"]), peak=float(spoken["peak"]))
 
     def extract(self, run: RunView, clip: Clip) -> Path:
