@@ -21,7 +21,19 @@ HOOKS = [name for name in vars(Plugin) if name.startswith("workbench_")]
 EXPORTED = [getattr(api, name) for name in api.__all__]
 RECORDS = [item for item in EXPORTED if dataclasses.is_dataclass(item)]
 PROTOCOLS = [item for item in EXPORTED if getattr(item, "_is_protocol", False)]
-PAGES = ("index", "data", "train", "checkpoints", "export", "piper", "cli", "workspace", "hooks", "errors")
+PAGES = (
+    "index",
+    "data",
+    "train",
+    "checkpoints",
+    "export",
+    "piper",
+    "cli",
+    "workspace",
+    "hooks",
+    "performance",
+    "errors",
+)
 
 
 @pytest.fixture(scope="module")
