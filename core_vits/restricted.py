@@ -55,6 +55,10 @@ class _Storages(Protocol):
 
     def read_storage(self, key: str, target: memoryview) -> None: ...
 
+    def place_of(self, key: str) -> int: ...
+
+    def compare(self, progress: Callable[[int, int], None]) -> None: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -80,18 +84,7 @@ def read_file(
     Raises:
         CheckpointFileError: it can't be read, or is none; one line that says why.
     """
-    try:
-        with open_file(path) as file:
-            before = os.fstat(file.fileno())
-            found = _read(file, keys, tensors, old_format)
-            after = os.fstat(file.fileno())
-    except Unreadable as error:
-        raise CheckpointFileError(f"{path}: {error}") from error
-    except MemoryError:
-        raise CheckpointFileError(f"{path}: there is not enough memory to read it") from None
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise CheckpointFileError(f"{path}: the file was changed while it was read. Try again when it is complete")
-    return found
+    return _read_unchanged(path, lambda file: _read(file, keys, _Memory if tensors else None, old_format=old_format))
 
 
 def map_file(
@@ -112,20 +105,32 @@ def map_file(
     Raises:
         CheckpointFileError: as `read_file`.
     """
-    found = read_file(path, keys=keys, tensors=False)
-    if found.foreign:
-        return found
+
+    def map_it(file: BinaryIO) -> Found:
+        compare = None if verified else progress or _nobody_listens
+        return _read(file, keys, lambda storages: _InFile(file, storages, compare), old_format=False)
+
+    return _read_unchanged(path, map_it)
+
+
+def _read_unchanged(path: Path, read: Callable[[BinaryIO], Found]) -> Found:
+    """What `read` finds in a file that nobody writes into meanwhile.
+
+    Raises:
+        CheckpointFileError: it can't be read, or was changed.
+    """
     try:
         with open_file(path) as file:
-            archive = Archive(file)
-            if not verified:
-                archive.compare(progress or _nobody_listens)
-            described = _followed(io.BytesIO(archive.pickle()), {})
-            if keys is not None and isinstance(described, dict):
-                described = {key: item for key, item in described.items() if key in keys}
-            return Found(value=unfold(described, _InFile(file, archive).tensor))
-    except (Unreadable, PickleError) as error:
+            before = os.fstat(file.fileno())
+            found = read(file)
+            after = os.fstat(file.fileno())
+    except Unreadable as error:
         raise CheckpointFileError(f"{path}: {error}") from error
+    except MemoryError:
+        raise CheckpointFileError(f"{path}: there is not enough memory to read it") from None
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise CheckpointFileError(f"{path}: the file was changed while it was read. Try again when it is complete")
+    return found
 
 
 def _nobody_listens(done: int, total: int) -> None:
@@ -143,8 +148,16 @@ def why_refused(foreign: Collection[str]) -> str:
     )
 
 
-def _read(file: BinaryIO, keys: Collection[str] | None, tensors: bool, old_format: bool) -> Found:
+def _read(
+    file: BinaryIO, keys: Collection[str] | None, memory: Callable[[_Storages], _Memory] | None, *, old_format: bool
+) -> Found:
     """
+    Args:
+        file: to read.
+        keys: as of `read_file`.
+        memory: what gives the tensors theirs; None: they have none.
+        old_format: as of `read_file`.
+
     Raises:
         Unreadable: it can't be read.
     """
@@ -168,7 +181,7 @@ def _read(file: BinaryIO, keys: Collection[str] | None, tensors: bool, old_forma
         return Found(value=None, foreign=tuple(foreign))
     if keys is not None and isinstance(value, dict):
         value = {key: item for key, item in value.items() if key in keys}
-    return Found(value=_with_tensors(value, storages, with_memory=tensors))
+    return Found(value=_with_tensors(value, storages, memory))
 
 
 def _followed(stream: BinaryIO, foreign: dict[str, None]) -> Any:
@@ -192,13 +205,13 @@ def _look_for_imports(file: BinaryIO, kind: str, foreign: dict[str, None]) -> No
             follow(io.BytesIO(file.read(LARGEST_PICKLE)), foreign)
 
 
-def _with_tensors(value: Any, storages: _Storages, *, with_memory: bool) -> Any:
+def _with_tensors(value: Any, storages: _Storages, memory: Callable[[_Storages], _Memory] | None) -> Any:
     """The plain value of a description.
 
     Args:
         value: what `follow` gave.
         storages: where the tensors' memory lies.
-        with_memory: whether it is read.
+        memory: as of `_read`.
 
     Raises:
         Unreadable: it is too much, or its tensors and their memory don't fit each other.
@@ -207,14 +220,11 @@ def _with_tensors(value: Any, storages: _Storages, *, with_memory: bool) -> Any:
     try:
         unfold(value, lambda note: notes.setdefault(id(note), note))
         needed = _check_sizes(notes.values(), storages)
-        if not with_memory:
+        if memory is None:
             return unfold(value, _without_memory)
-        free = _free_memory()
-        if needed > free:
-            raise Unreadable(
-                f"there is not enough memory to read it: it needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-            )
-        return unfold(value, _Memory(storages).tensor)
+        place = memory(storages)
+        place.prepare(needed)
+        return unfold(value, place.tensor)
     except PickleError as error:
         raise damaged(str(error)) from error
 
@@ -268,6 +278,18 @@ class _Memory:
         self._storages = storages
         self._read: dict[str, Tensor] = {}
 
+    def prepare(self, needed: int) -> None:
+        """Get ready for tensors of so many bytes.
+
+        Raises:
+            Unreadable: there is no room for them.
+        """
+        free = _free_memory()
+        if needed > free:
+            raise Unreadable(
+                f"there is not enough memory to read it: it needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+            )
+
     def tensor(self, note: TensorNote) -> Tensor:
         """The tensor of a description.
 
@@ -293,17 +315,32 @@ class _Memory:
 class _InFile(_Memory):
     """Tensors whose memory is the file's own, taken in by the system when they are used."""
 
-    def __init__(self, file: BinaryIO, archive: Archive) -> None:
-        super().__init__(archive)
-        self._archive = archive
+    def __init__(self, file: BinaryIO, storages: _Storages, progress: Callable[[int, int], None] | None) -> None:
+        """
+        Args:
+            file: whose memory it is.
+            storages: its archive.
+            progress: told while the records are compared with their checksums; None: they were compared before.
+        """
+        super().__init__(storages)
+        self._progress = progress
         # A private copy of what is written to, so that no tensor can change the file.
         self._whole = torch.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), dtype=torch.uint8)
+
+    def prepare(self, needed: int) -> None:
+        """Compare the file with its checksums: what is mapped is not compared when it is used.
+
+        Raises:
+            Unreadable: a record is not what was saved.
+        """
+        if self._progress is not None:
+            self._storages.compare(self._progress)
 
     def tensor(self, note: TensorNote) -> Tensor:
         """The tensor of a description."""
         key, length = note.storage.key, _bytes_of(note.storage)
         if key not in self._read and length:
-            place = self._archive.place_of(key)
+            place = self._storages.place_of(key)
             # torch lays everything at multiples of 64; what another program wrote otherwise is read.
             if place % _ALIGNED == 0 and place + length <= self._whole.numel():
                 self._read[key] = self._whole[place : place + length]
@@ -369,3 +406,10 @@ class _OldFile:
         """Fill `target` with a tensor's memory; the old format has no checksums."""
         self._file.seek(self._places[key][0])
         fill(target, self._file.read)
+
+    def place_of(self, key: str) -> int:
+        """Where a tensor's memory begins in the file."""
+        return self._places[key][0]
+
+    def compare(self, progress: Callable[[int, int], None]) -> None:
+        """The old format has no checksums."""

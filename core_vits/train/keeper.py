@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from core_vits.checkpoint import load_checkpoint, save_atomic, sweep_temporaries
+from core_vits.checkpoint_names import OPTIMIZERS, OWN_NAME
 from core_vits.errors import CheckpointFileError
 from core_vits.hold import remove_unless_held
 from core_vits.train.callbacks import SavedCheckpoint
-from core_vits.train.settings import OPTIMIZERS, Position
+from core_vits.train.settings import Position
 
 INDEX = "index.jsonl"
 SAVING = ".saving"
 """Holds the index line of the file that is being saved, for the case that we die between file and line."""
-_NAME = re.compile(r"epoch=(\d+)-step=(\d+)\.ckpt")
 
 
 class CheckpointKeeper:
@@ -101,7 +100,7 @@ class CheckpointKeeper:
             for line in (self.folder / INDEX).read_bytes().decode("utf-8", "replace").splitlines():
                 with contextlib.suppress(ValueError):
                     record = json.loads(line)
-                    if not isinstance(record, dict) or not _NAME.fullmatch(str(record.get("file"))):
+                    if not isinstance(record, dict) or not OWN_NAME.fullmatch(str(record.get("file"))):
                         continue
                     records.pop(record["file"], None)
                     if not record.get("removed"):
@@ -113,7 +112,7 @@ class CheckpointKeeper:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             record = json.loads((self.folder / SAVING).read_text(encoding="utf-8"))
             path = self.folder / str(record.get("file"))
-            if _NAME.fullmatch(path.name) and path.is_file() and path.name not in self.known():
+            if OWN_NAME.fullmatch(path.name) and path.is_file() and path.name not in self.known():
                 self._note({**record, "bytes": path.stat().st_size})
             (self.folder / SAVING).unlink()
 
@@ -147,5 +146,5 @@ class CheckpointKeeper:
 
 def _age(path: Path) -> tuple[int, int]:
     """Sorts checkpoints by what they have learnt; names that are not ours come first."""
-    match = _NAME.fullmatch(path.name)
+    match = OWN_NAME.fullmatch(path.name)
     return (int(match.group(2)) // OPTIMIZERS, int(match.group(1))) if match else (-1, -1)

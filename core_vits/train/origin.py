@@ -16,9 +16,10 @@ from torch import Tensor
 
 from core_vits.architecture import architecture_from_state_dict, quality_of
 from core_vits.checkpoint import EXTRAS_KEY
+from core_vits.checkpoint_names import OPTIMIZERS
 from core_vits.config import ModelConfig
 from core_vits.errors import CheckpointFileError
-from core_vits.train.settings import OPTIMIZERS, Position
+from core_vits.train.settings import Position
 
 OURS, PIPER, FIRST_PIPER, UNKNOWN = "ours", "piper1-gpl", "piper_train", "unknown"
 """Makers of checkpoints. `piper_train` is the trainer of the first Piper, on Lightning 1.7."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from core_vits.checkpoint_names import OPTIMIZERS
 from core_vits.config import ConfigError
 
 ADAM_EPSILON = 1e-9
@@ -13,9 +14,6 @@ WEIGHT_DECAY = 0.01
 BETAS = (0.8, 0.99)
 BETAS_D = (0.5, 0.9)
 """Piper's optimizer constants; `_d` is the discriminators'."""
-
-OPTIMIZERS = 2
-"""Optimizer steps of one batch: Piper counts the generator's and the discriminator's in file names."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,36 +6,9 @@ import math
 
 import pytest
 
-from workbench.adopt.arithmetic import DROPPED, KEPT, Plan, check, clips_that_fit, read_name
+from workbench.adopt.arithmetic import DROPPED, KEPT, Plan, check, clips_that_fit
 
 STORY = Plan(clips=8397, batch_size=16, devices=2)
-
-
-@pytest.mark.parametrize(
-    ("name", "epoch", "step", "metric"),
-    [
-        ("epoch=426-step=202398.ckpt", 426, 202_398, ""),
-        ("a/b/epoch=0-step=4.ckpt", 0, 4, ""),
-        ("epoch=749-step=355500-val_loss=27.5963.ckpt", 749, 355_500, "val_loss"),
-        ("epoch=9-val_mel=0.4312.ckpt", 9, None, "val_mel"),
-        ("epoch=9-val_mos=3.1.ckpt", 9, None, "val_mos"),
-        ("epoch=2164-step=1355540-v1.ckpt", 2164, 1_355_540, ""),
-        ("last.ckpt", None, None, ""),
-        ("interrupt.ckpt", None, None, ""),
-        ("myepoch=3-step=x.ckpt", None, None, "myepoch"),
-        ("epoch=99999999999999999999-step=1.ckpt", None, 1, ""),
-    ],
-)
-def test_names_are_read(name: str, epoch: int | None, step: int | None, metric: str) -> None:
-    read = read_name(name)
-    assert (read.epoch, read.step, read.metric) == (epoch, step, metric)
-
-
-def test_the_generation_follows_from_the_form_of_the_name() -> None:
-    assert "1.3 to 1.4" in read_name("epoch=426-step=202398.ckpt").generation
-    assert read_name("epoch=9-val_mel=0.4312.ckpt").generation == "Piper 1.5 or newer"
-    assert read_name("last.ckpt").generation == ""
-    assert read_name("epoch=749-step=355500-val_loss=27.5963.ckpt").generation == ""
 
 
 def test_the_story_fits_exactly() -> None:

@@ -173,7 +173,7 @@ def test_options_that_say_what_piper_does_anyway_are_not_named(folder: Path) -> 
         (["--data.csv_path=/nowhere/table.csv"], "correct [dataset] metadata"),
         (["--trainer.limit_train_batches=0.5"], "changed what an epoch or a step was"),
         (["--ckpt_path=epoch=9-step=20.ckpt", "--trainer.max_epochs=10"], "10 epochs are trained"),
-        (["--ckpt_path=last.ckpt"], "the name has no step counter"),
+        (["--ckpt_path=last.ckpt"], "it does not tell its epoch and steps"),
         (["--ckpt_path=last.ckpt", "--model.learning_rate=1e-5"], "newer Piper ignores them beside --ckpt_path"),
         (["--model.sample_rate=16000"], "config.json says sample rate 22050, the options 16000"),
         (["--data.espeak_voice=uk"], "config.json says eSpeak voice ru, the options uk"),

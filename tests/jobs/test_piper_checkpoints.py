@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 import random
-import zipfile
 from pathlib import Path
 
 import pytest
 from piper_tree import checkpoint_bytes
 
-from workbench.jobs.piper_checkpoints import FileHead, arranged, compared, is_checkpoint_name, read_head, view_of
+from core_vits.checkpoint_names import read_head
+from workbench.jobs.piper_checkpoints import arranged, compared, is_checkpoint_name, view_of
 from workbench.jobs.runs import CheckpointView
 
 
@@ -49,56 +47,6 @@ def test_a_name_of_any_version_of_piper_is_read(
 @pytest.mark.parametrize("name", ["epoch=3.ckpt.part", ".epoch=3.ckpt.Xy12", ".last.ckpt", "notes.txt", "last.ckpt~"])
 def test_what_a_copying_program_leaves_is_no_checkpoint(name: str) -> None:
     assert not is_checkpoint_name(name)
-
-
-@pytest.mark.parametrize(
-    ("fixture", "epoch", "step"),
-    [
-        ("run_minid/epoch=0-val_mel=2.0829.ckpt", 0, 4),
-        ("run_minid/last.ckpt", 2, 12),
-        ("run_minid_ms/last.ckpt", 1, 8),
-        ("run_minid_mrd/last.ckpt", 0, 4),
-        ("run_tiny/last.gen_only.ckpt", 1, 8),
-    ],
-)
-def test_the_head_of_a_checkpoint_of_the_real_piper_tells_epoch_and_step(
-    shared: Path, fixture: str, epoch: int, step: int
-) -> None:
-    assert read_head(shared / "fixtures" / fixture) == FileHead(epoch, step)
-
-
-def test_a_file_that_is_not_whole_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    whole = checkpoint_bytes(3, 320)
-    path.write_bytes(whole[:-1])
-    assert read_head(path) == FileHead(3, 320, "is not whole (half-copied?)")
-    path.write_bytes(whole[:20])
-    assert read_head(path) == FileHead(None, None, "is not whole (half-copied?)")
-    path.write_bytes(b"")
-    assert read_head(path).problem == "is empty"
-    path.write_bytes(b"no archive" * 100)
-    assert read_head(path).problem == "is no checkpoint"
-    assert "can't be read" in read_head(tmp_path / "none.ckpt").problem
-    assert "can't be read" in read_head(tmp_path).problem
-    os.mkfifo(tmp_path / "pipe.ckpt")
-    assert read_head(tmp_path / "pipe.ckpt").problem, "and nothing waits for a writer"
-
-
-def test_nothing_in_a_hostile_file_is_carried_out(tmp_path: Path) -> None:
-    canary = tmp_path / "canary"
-
-    class Harm:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return os.mkdir, (str(canary),)
-
-    path = tmp_path / "last.ckpt"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"epoch": 5, "global_step": 12, "state_dict": Harm()}, 2))
-    assert read_head(path) == FileHead(5, 12)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"epoch": Harm(), "global_step": 12}, 2))
-    assert read_head(path).epoch is None
-    assert not canary.exists()
 
 
 def test_mutated_heads_are_read_without_an_error(tmp_path: Path) -> None:

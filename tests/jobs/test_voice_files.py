@@ -25,8 +25,15 @@ def test_the_configuration_of_a_checkpoint_lies_in_its_run_or_above_it(tmp_path:
     assert find_voice_config(checkpoint) == ours
     assert find_voice_config(deep) == pipers
     assert find_voice_config(deep, tmp_path / "runs" / "one") == ours
-    assert find_voice_config(deep.parent / "deeper" / "a.ckpt") is None
+    assert find_voice_config(deep.parent / "much" / "deeper" / "a.ckpt") is None
     assert find_voice_config(checkpoint, tmp_path) is None
+
+
+def test_the_configuration_of_another_program_is_passed_over_unless_it_is_the_only_one(tmp_path: Path) -> None:
+    other = write(tmp_path / "a" / "config.json", name="of another program")
+    assert find_voice_config(tmp_path / "a" / "last.ckpt") == other, "so that it can be said what is wrong with it"
+    ours = write(tmp_path / "config.json", phoneme_id_map={"a": [14]})
+    assert find_voice_config(tmp_path / "a" / "last.ckpt") == ours
 
 
 def test_the_configuration_of_a_voice_stands_beside_it(tmp_path: Path) -> None:

@@ -7,15 +7,13 @@ says how many batches an epoch had, which only few settings give. Names are all 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core_vits.checkpoint_names import OPTIMIZERS, CheckpointName, read_counters
 from core_vits.manifest import split_sizes
 
-OPTIMIZERS = 2
-"""Optimizer steps of one batch: generator and discriminator."""
 KEPT, DROPPED = "kept", "dropped"
 """What a version of Piper does with the last, smaller batch of an epoch."""
 
@@ -23,46 +21,6 @@ _MOST_DEVICES = 8
 _USUAL_BATCHES = (4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 128)
 _USUAL_SPLITS = (0.1, 0.0, 0.05)
 _MOST_SHOWN = 2
-_NUMBER = r"(\d+(?:\.\d+)?)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointName:
-    """What the name of a checkpoint says; None where it says nothing."""
-
-    epoch: int | None
-    """The epoch that was just finished, from 0."""
-    step: int | None
-    """Optimizer steps."""
-    metric: str
-    """`val_mel`, `val_mos` or another quantity that is part of the name; empty when there is none."""
-
-    @property
-    def epochs(self) -> int | None:
-        """Epochs trained."""
-        return None if self.epoch is None else self.epoch + 1
-
-    @property
-    def generation(self) -> str:
-        """Which Piper gives such names; empty when it can't be told."""
-        if self.metric in ("val_mel", "val_mos"):
-            return "Piper 1.5 or newer"
-        if self.epoch is not None and self.step is not None and not self.metric:
-            return "Piper 1.3 to 1.4, or its predecessor piper_train"
-        return ""
-
-
-def read_name(file: str | Path) -> CheckpointName:
-    """Read `epoch=426-step=202398.ckpt`, `epoch=9-val_mel=0.4312.ckpt` and their kind."""
-    stem = Path(file).name.removesuffix(".ckpt")
-    epoch = re.search(r"(?:^|-)epoch=(\d{1,9})(?=-|$)", stem)
-    step = re.search(r"(?:^|-)step=(\d{1,12})(?=-|$)", stem)
-    metric = re.search(rf"(?:^|-)(?!epoch=|step=)([A-Za-z_]\w*)={_NUMBER}", stem)
-    return CheckpointName(
-        epoch=int(epoch[1]) if epoch else None,
-        step=int(step[1]) if step else None,
-        metric=metric[1] if metric else "",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +82,8 @@ class Verdict:
 
 
 def check(file: str | Path, plan: Plan) -> Verdict | None:
-    """Compare; None when the name has no counters."""
-    name = read_name(file)
+    """Compare; None when neither the name nor the file itself tells its counters."""
+    name = read_counters(Path(file))
     if name.epochs is None or name.step is None:
         return None
     label = f"epoch={name.epoch}-step={name.step}"

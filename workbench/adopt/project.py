@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.adopt.arithmetic import CheckpointName, read_name
+from core_vits.checkpoint_names import CheckpointName, read_counters
 from workbench.adopt.places import exists, folders
 from workbench.adopt.script import LARGEST_BYTES
 from workbench.adopt.shell import TRAINERS
@@ -157,7 +157,7 @@ def checkpoints(places: Iterable[Path], version: int | None = None) -> list[Chec
             found.append(
                 CheckpointFile(
                     path=path,
-                    name=read_name(path),
+                    name=read_counters(path),
                     size=status.st_size,
                     modified=status.st_mtime,
                     version=version if version is not None else version_of(path),

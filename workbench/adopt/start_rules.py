@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workbench.adopt.arithmetic import Plan, Verdict, check, read_name
+from core_vits.checkpoint_names import read_counters, read_name
+from workbench.adopt.arithmetic import Plan, Verdict, check
 from workbench.adopt.documents import read_yaml
 from workbench.adopt.mapper import Mapper
 from workbench.adopt.options import Options, add_settings
@@ -156,9 +157,9 @@ def _voices(mapper: Mapper) -> tuple[VoiceFile, ...]:
 def _verdict(mapper: Mapper, path: Path | None, mode: str, clips: Clips | None) -> Verdict | None:
     if path is None or mode != RESUME:
         return None
-    name = read_name(path)
-    if name.step is None:
-        mapper.check(f"{path.name}: the name has no step counter, so nothing was compared with it")
+    name = read_counters(path)
+    if name.epoch is None or name.step is None:
+        mapper.check(f"{path.name}: it does not tell its epoch and steps, so nothing was compared with them")
         return None
     count = clips.with_recording or clips.rows if clips else 0
     if not count:
@@ -218,7 +219,7 @@ def record_of(mapper: Mapper, checkpoint: Path) -> tuple[Options, str] | None:
 
 def _further(mapper: Mapper, path: Path, files: Sequence[CheckpointFile], exported: Sequence[VoiceFile]) -> None:
     """Checkpoints and voices that were made after the checkpoint."""
-    epoch = read_name(path).epoch
+    epoch = read_counters(path).epoch
     if epoch is None:
         return
     later = [file for file in files if file.path != path and file.name.epoch is not None and file.name.epoch > epoch]
@@ -234,7 +235,7 @@ def _further(mapper: Mapper, path: Path, files: Sequence[CheckpointFile], export
 
 
 def _length(mapper: Mapper, path: Path) -> None:
-    trained, wanted = read_name(path).epochs, mapper.settings.get("training.epochs", 0)
+    trained, wanted = read_counters(path).epochs, mapper.settings.get("training.epochs", 0)
     if trained is not None and trained >= wanted > 0:
         mapper.check(f"{trained:,} epochs are trained and [training] epochs is {wanted:,}: raise it to go on")
 

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.jobs.piper_config import find_piper_config
-from workbench.jobs.rundir import CHECKPOINTS, IDENTITY, PREPARED, SPLIT, VOICE_CONFIG, read_json
+from workbench.jobs.rundir import CHECKPOINTS, IDENTITY, PREPARED, SPLIT, read_json
+from workbench.jobs.voice_files import find_voice_config
 
-# A checkpoint of Piper's lies in lightning_logs/version_N/checkpoints, its config.json often three folders above that.
-FOLDERS_UP = 5
 PARTS = ("train", "validation", "test")
 """Of a split, as `split.json` names them."""
 
@@ -44,7 +42,7 @@ class Background:
 def background_of(checkpoint: Path) -> Background:
     """Look around a checkpoint; what can't be read is unknown."""
     run = run_of(checkpoint)
-    found = _find_config(checkpoint, run)
+    found = find_voice_config(checkpoint, run)
     config = _read(found) if found is not None else {}
     prepared = _read(run / PREPARED) if run is not None else {}
     keys = _parts(_read(run / SPLIT)) if run is not None else {}
@@ -73,18 +71,6 @@ def phonemizer_words(described: object) -> str:
     if not isinstance(described, Mapping):
         return ""
     return " ".join(str(described[name]) for name in ("name", "version", "language") if described.get(name))[:200]
-
-
-def _find_config(checkpoint: Path, run: Path | None) -> Path | None:
-    """The configuration in the run; of a checkpoint of Piper's where its settings name it, beside it or above."""
-    if run is not None:
-        return run / VOICE_CONFIG if (run / VOICE_CONFIG).is_file() else None
-    named = find_piper_config(checkpoint)
-    above = [folder / VOICE_CONFIG for folder in list(checkpoint.absolute().parents)[:FOLDERS_UP]]
-    for path in above if named is None else [named, *above]:
-        if path.is_file() and _symbols(_read(path).get("phoneme_id_map")):
-            return path
-    return None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,24 +1,15 @@
-"""Checkpoints of Piper's own runs as a viewer sees them: by their names and their first bytes, never loaded.
-
-Names have had three forms: `epoch=E-step=S.ckpt` up to Piper 1.4; since then `epoch=E-val_mel=X.ckpt`, the same with
-`val_mos`, and `last.ckpt`; `-v1` and so on behind any of them. What a name does not tell stands at the very start of
-the file: the pickle of a Lightning checkpoint begins with epoch and step. Its operations are listed, none carried out.
-"""
+"""Checkpoints of Piper's own runs as a viewer sees them: by their names and their first bytes, never loaded."""
 
 from __future__ import annotations
 
 import os
-import pickletools
 import re
-import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from core_vits.checkpoint_names import OPTIMIZERS, FileHead, read_name
 from workbench.jobs.runs import CheckpointView
-
-OPTIMIZERS = 2
-"""Optimizer steps a batch: generator and discriminators."""
 
 LAST = "last"
 SCORES = ("val_mel", "val_mos")
@@ -26,71 +17,6 @@ SCORES = ("val_mel", "val_mos")
 
 _SUFFIX = ".ckpt"
 _LAST = re.compile(r"last(-v\d+)?\.ckpt")
-_PART = re.compile(r"(?P<name>epoch|step|val_mel|val_mos)=(?P<value>-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
-_START, _END = b"PK\x03\x04", b"PK\x05\x06"
-_LOCAL_HEADER = struct.Struct("<26xHH")
-"""Of a ZIP archive: lengths of the file name and of the extra field."""
-_END_BYTES = 22
-_HEAD_BYTES = 4096
-_PICKLE_OPERATIONS = 40
-"""Epoch and step are among the first ten."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileHead:
-    """What the first and the last bytes of a checkpoint tell."""
-
-    epoch: int | None = None
-    optimizer_step: int | None = None
-    problem: str = ""
-    """Why it can't be a whole checkpoint."""
-
-
-def read_head(path: Path) -> FileHead:
-    """Look at both ends of a checkpoint, four kilobytes in all."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not wait for a writer
-    except OSError as error:
-        return FileHead(problem=f"can't be read ({error.strerror})")
-    try:
-        size = os.fstat(descriptor).st_size
-        head = os.pread(descriptor, _HEAD_BYTES, 0)
-        tail = os.pread(descriptor, _END_BYTES, max(0, size - _END_BYTES))
-    except OSError as error:
-        return FileHead(problem=f"can't be read ({error.strerror})")
-    finally:
-        os.close(descriptor)
-    if not size:
-        return FileHead(problem="is empty")
-    epoch, step = _counters(head)
-    if not head.startswith(_START):
-        return FileHead(problem="is no checkpoint")
-    if not tail.startswith(_END):
-        return FileHead(epoch, step, "is not whole (half-copied?)")
-    return FileHead(epoch, step)
-
-
-def _counters(head: bytes) -> tuple[int | None, int | None]:
-    """Epoch and optimizer step at the start of the pickle that an archive begins with."""
-    if len(head) < _LOCAL_HEADER.size or not head.startswith(_START):
-        return None, None
-    name, extra = _LOCAL_HEADER.unpack_from(head)
-    start = _LOCAL_HEADER.size + name + extra
-    if not head[_LOCAL_HEADER.size : _LOCAL_HEADER.size + name].endswith(b"/data.pkl"):
-        return None, None
-    found: dict[str, int] = {}
-    key = ""
-    try:
-        for number, (_operation, argument, _place) in enumerate(pickletools.genops(head[start:])):
-            if number > _PICKLE_OPERATIONS or len(found) == 2:
-                break
-            if isinstance(argument, str):
-                key = argument if argument in ("epoch", "global_step") else ""
-            elif key and isinstance(argument, int) and _operation.name.startswith(("BININT", "LONG", "INT")):
-                found[key], key = argument, ""
-    except (ValueError, OverflowError, UnicodeDecodeError):
-        pass  # cut off, or no pickle: what was found before holds
-    return found.get("epoch"), found.get("global_step")
 
 
 def is_checkpoint_name(name: str) -> bool:
@@ -100,9 +26,9 @@ def is_checkpoint_name(name: str) -> bool:
 
 def view_of(path: Path, about: os.stat_result, head: FileHead) -> CheckpointView:
     """Show one checkpoint: its name says what it says, the file the rest."""
-    told = {match["name"]: float(match["value"]) for match in _PART.finditer(path.name)}
-    epoch = _whole(told.get("epoch"), head.epoch)
-    step = _whole(told.get("step"), head.optimizer_step)
+    name = read_name(path)
+    epoch = head.epoch if name.epoch is None else name.epoch
+    step = head.optimizer_step if name.step is None else name.step
     return CheckpointView(
         file=path,
         epoch=-1 if epoch is None else epoch,
@@ -110,15 +36,11 @@ def view_of(path: Path, about: os.stat_result, head: FileHead) -> CheckpointView
         optimizer_step=-1 if step is None else step,
         bytes=about.st_size,
         time=about.st_mtime,
-        val_mel=told.get("val_mel"),
-        val_mos=told.get("val_mos"),
-        kind=LAST if _LAST.fullmatch(path.name) else next((name for name in SCORES if name in told), ""),
+        val_mel=name.score if name.metric == "val_mel" else None,
+        val_mos=name.score if name.metric == "val_mos" else None,
+        kind=LAST if _LAST.fullmatch(path.name) else name.metric if name.metric in SCORES else "",
         problem=head.problem,
     )
-
-
-def _whole(told: float | None, read: int | None) -> int | None:
-    return int(told) if told is not None and 0 <= told < 2**53 else read if read is not None and read >= 0 else None
 
 
 def arranged(views: Sequence[CheckpointView], ended: tuple[int, int] | None) -> list[CheckpointView]:

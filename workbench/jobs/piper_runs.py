@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.jobs.piper_checkpoints import OPTIMIZERS, compared
+from core_vits.checkpoint_names import OPTIMIZERS
+from workbench.jobs.piper_checkpoints import compared
 from workbench.jobs.piper_versions import Version, VersionReader, is_version, number_of
 from workbench.jobs.runs import PIPER, RUNNING, RunStatus, RunView
 from workbench.tail.chain import chains, is_folder

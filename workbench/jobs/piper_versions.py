@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from workbench.jobs.piper_checkpoints import FileHead, arranged, is_checkpoint_name, read_head, view_of
+from core_vits.checkpoint_names import FileHead, read_head
+from workbench.jobs.piper_checkpoints import arranged, is_checkpoint_name, view_of
 from workbench.jobs.runs import CheckpointView
 from workbench.tail.chain import CHECKPOINTS, checkpoint_resumed, resumed_from
 from workbench.tail.lightning import CONFIG, HYPERPARAMETERS, read_settings, value_of, whole_of

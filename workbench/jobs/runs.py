@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from core_vits.checkpoint_names import OPTIMIZERS, OWN_NAME
 from workbench.errors import RunError
 from workbench.jobs.rundir import (
     CHECKPOINT_INDEX,
@@ -40,8 +41,6 @@ OURS, PIPER = "workbench", "piper"
 
 HEARTBEAT_SECONDS = 60.0
 """On another host the lock can't be seen; a status that is younger than this means that the run lives."""
-
-_CHECKPOINT_NAME = re.compile(r"epoch=(\d+)-step=(\d+)\.ckpt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +225,7 @@ def read_checkpoints(folder: Path) -> tuple[CheckpointView, ...]:
     views = []
     with contextlib.suppress(OSError), os.scandir(checkpoints) as entries:
         for entry in entries:
-            match = _CHECKPOINT_NAME.fullmatch(entry.name)
+            match = OWN_NAME.fullmatch(entry.name)
             if match:
                 with contextlib.suppress(OSError):
                     views.append(_checkpoint(entry, match, records.get(entry.name, {})))
@@ -241,7 +240,7 @@ def _checkpoint(entry: os.DirEntry[str], match: re.Match[str], record: Mapping[s
     return CheckpointView(
         file=Path(entry.path),
         epoch=int(match.group(1)),
-        step=int(match.group(2)) // 2,
+        step=int(match.group(2)) // OPTIMIZERS,
         optimizer_step=int(match.group(2)),
         bytes=about.st_size,
         time=_number(record.get("time")) or about.st_mtime,

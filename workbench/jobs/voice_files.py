@@ -14,8 +14,9 @@ from typing import Any
 from workbench.jobs.piper_config import find_piper_config
 from workbench.jobs.rundir import VOICE_CONFIG
 
-# A checkpoint of Piper's own lies in lightning_logs/version_N/checkpoints, three folders below its run.
-_FOLDERS_UP = 4
+_FOLDERS_UP = 5
+"""A checkpoint of Piper's lies in lightning_logs/version_N/checkpoints, its `config.json` often above all of these."""
+_LARGEST = 1_000_000
 
 
 def folders_with_config(checkpoint: Path, run: Path | None = None) -> list[Path]:
@@ -37,7 +38,17 @@ def find_voice_config(source: Path, run: Path | None = None) -> Path | None:
         named = find_piper_config(source) if run is None else None
         above = [folder / VOICE_CONFIG for folder in folders_with_config(source, run)]
         places = above if named is None else [named, *above]
-    return next((place for place in places if place.is_file()), None)
+    there = [place for place in places if place.is_file()]
+    # Other programs have a config.json as well; where there is no voice's, what is wrong with the first is to be said.
+    return next((place for place in there if _is_of_a_voice(place)), there[0] if there else None)
+
+
+def _is_of_a_voice(place: Path) -> bool:
+    """Whether a file looks like a voice's configuration, by the one table that none is without."""
+    try:
+        return place.stat().st_size <= _LARGEST and b'"phoneme_id_map"' in place.read_bytes()
+    except OSError:
+        return False
 
 
 def speaker_map(config: Mapping[str, Any]) -> dict[str, int]:

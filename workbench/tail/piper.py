@@ -13,13 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from core_vits.checkpoint_names import OPTIMIZERS
 from workbench.tail.eventfile import EventFile
 from workbench.tail.follower import RunFollower
 from workbench.tail.series import NO_POINTS, AudioEntry, Integers, Points, join
 from workbench.tail.stitch import History, Verdict, judge, stitch
-
-OPTIMIZERS = 2
-"""Optimizer steps a batch: generator and discriminators."""
 
 BOTH = "loss_g + loss_d"
 """What the first Piper calls the validation loss."""
