@@ -2,6 +2,7 @@
 
 from workbench.api.findings import Finding, Severity
 from workbench.api.hookspecs import API_VERSION, Plugin, Refuse, hookimpl
+from workbench.api.measures import AudioMeasures, Container
 from workbench.api.protocols import (
     DatasetFacts,
     Exporter,
@@ -29,12 +30,15 @@ from workbench.api.specs import (
     PaneSpec,
     PhonemizerSpec,
     PlayerSpec,
+    RuleKind,
     RunFacts,
 )
 
 __all__ = [
     "API_VERSION",
+    "AudioMeasures",
     "CallbackSpec",
+    "Container",
     "DatasetFacts",
     "DoctorCheckSpec",
     "ExportResult",
@@ -57,6 +61,7 @@ __all__ = [
     "PlayerSpec",
     "Plugin",
     "Refuse",
+    "RuleKind",
     "RunFacts",
     "Severity",
     "Utterance",

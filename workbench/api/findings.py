@@ -21,6 +21,11 @@ class Severity(StrEnum):
     OK = "ok"
     """A check that passed (doctor and verifiers only)."""
 
+    @property
+    def level(self) -> str:
+        """`error`, `warning` or `note`: the three levels that CI systems know."""
+        return {"blocks": "error", "drops": "error", "warns": "warning"}.get(self.value, "note")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from workbench.api.findings import Finding
+from workbench.api.measures import AudioMeasures, Container
 
 
 @runtime_checkable
@@ -63,7 +64,11 @@ class Utterance:
     """Hz."""
     channels: int | None = None
     samples: Any = None
-    """float32 numpy array of the decoded mono recording, full scale = 1."""
+    """float32 numpy array of the decoded mono recording, full scale = 1; only if a rule asked for it."""
+    container: Container | None = None
+    """The file itself; None when none was found."""
+    measures: AudioMeasures | None = None
+    """What was measured; None when it can't be decoded."""
     audio_error: str = ""
     """Why the recording can't be decoded; empty when it can."""
     phonemes: Sequence[Sequence[str]] | None = None
@@ -95,6 +100,8 @@ class DatasetFacts:
     """`text`, or `phoneme_ids`: the ids are given and the text, which may be empty, is only shown."""
     phoneme_type: str = "espeak"
     """Of the phonemizer: `espeak`, or `text` where the text holds the phonemes."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Thresholds that the user set in `[health]`, by their name."""
 
 
 @runtime_checkable

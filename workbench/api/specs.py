@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from workbench.api.findings import Severity
+
 
 class Needs(StrEnum):
     """What a health rule must be given."""
@@ -18,6 +20,9 @@ class Needs(StrEnum):
     MANIFEST = "manifest"
     TEXT = "text"
     AUDIO = "audio"
+    """What was measured of the recording (`Utterance.measures`, `Utterance.container`)."""
+    SAMPLES = "samples"
+    """The decoded recording itself. It costs a decoding of every recording at every scan."""
     PHONEMES = "phonemes"
 
 
@@ -51,14 +56,32 @@ class NormalizerSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HealthRuleSpec:
-    """A dataset rule. `target` is called as `target(dataset: DatasetFacts)` and returns a `HealthRule`."""
+class RuleKind:
+    """One kind of finding, as it is documented and as CI systems are told of it."""
 
     name: str
-    """Stable dotted name; findings carry it."""
+    """Stable dotted name, for instance `audio.clipped`; findings carry it as `rule`."""
+    severity: Severity
+    """The usual one; a finding may be milder or graver."""
+    summary: str
+    """What is wrong, a few words."""
+    effect: str
+    """What it does to a training, one sentence."""
+    fix: str
+    """What to do, one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealthRuleSpec:
+    """A check of a dataset. `target` is called as `target(dataset: DatasetFacts)` and returns a `HealthRule`."""
+
+    name: str
+    """Name of the check."""
     target: str
     needs: frozenset[Needs]
     summary: str = ""
+    kinds: tuple[RuleKind, ...] = ()
+    """Every kind of finding that it makes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

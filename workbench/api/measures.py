@@ -1,0 +1,101 @@
+"""What is known of a recording before any rule judges it.
+
+Both records are made once for each file, in whatever process or machine, and kept until the file changes. They are
+small and plain, so rules compare thousands of them without opening a recording again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Container:
+    """A file by its first bytes and its size, against what its name and header say."""
+
+    kind: str
+    """What it is: `wav`, `flac`, `ogg`, `mp3`, `aiff` and so on; `lfs-pointer`, `empty`, `directory`, `fifo`, `device`,
+    `socket`, `link-loop`, `outside`, `unreadable` or `unknown` where it is no recording at all."""
+    bytes: int = 0
+    encoding: str = ""
+    """`PCM_16`, `PCM_24`, `FLOAT`, as libsndfile calls them."""
+    sample_rate: int = 0
+    """Hz, by the header."""
+    channels: int = 0
+    frames: int = 0
+    """Samples of one channel that are there."""
+    frames_promised: int = 0
+    """Samples of one channel by the header; equal to `frames` when it does not lie."""
+    link: bool = False
+    """A symbolic link leads to it."""
+    problem: str = ""
+    """Why it can't be decoded, one line; empty when it can."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioMeasures:
+    """Numbers of one decoded recording, at its own rate. Levels in dB are relative to full scale."""
+
+    seconds: float
+    peak: float
+    """Largest absolute sample of any channel, full scale = 1."""
+    rms_db: float
+    loudness: float
+    """Integrated loudness, LUFS; -inf when nothing is above the gate."""
+    speech_db: float
+    """Median level of the 10-ms windows that hold speech."""
+    noise_db: float
+    """Level of the quietest tenth of the 10-ms windows."""
+    dc: float
+    """Mean, full scale = 1."""
+    clipped: int
+    """Samples in runs at full scale."""
+    flat_tops: int
+    """Samples in runs that stay at the recording's own extreme, below full scale: clipped and scaled down."""
+    leading_silence: float
+    """Seconds before the first speech."""
+    trailing_silence: float
+    """Seconds after the last speech."""
+    starts_loud_db: float
+    """Level of the first 20 ms above `noise_db`: speech that is cut off begins loud."""
+    ends_loud_db: float
+    """Level of the last 20 ms above `noise_db`."""
+    longest_gap: float
+    """Seconds of exact zeros amid the recording."""
+    bandwidth: float
+    """Hz of the highest sound in its louder half; 0 when it is too short to tell."""
+    hum_db: float
+    """How far 50 or 60 Hz and their multiples stand out of their surroundings in the pauses."""
+    hum_hz: int
+    """50, 60, or 0 when there is none."""
+    clicks: int
+    """Single samples that stick out of their surroundings."""
+    echo: float
+    """Largest repeated part of the signal after 40 to 400 ms, 0 to 1."""
+    f0: float
+    """Median fundamental frequency of the voiced parts, Hz; 0 when nothing is voiced."""
+    f0_spread: float
+    """Quartile distance of the fundamental frequency in semitones."""
+    channels_agree: float
+    """Correlation of the two channels, -1 to 1; 1 for mono."""
+    not_finite: int
+    """Samples that are NaN or infinite."""
+    digest: str
+    """Hash of the samples, whatever file they are in."""
+    sketch: str
+    """Short spectral fingerprint: recordings that sound nearly the same have nearly the same one."""
+
+    def as_json(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `as_json` gave.
+
+        Raises:
+            KeyError, TypeError: it isn't that.
+        """
+        return cls(**{item.name: data[item.name] for item in fields(cls)})
