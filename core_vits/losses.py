@@ -130,7 +130,7 @@ def _shares(sizes: tuple[int, ...], device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _shares_of_columns(sizes: tuple[int, ...], rows: int, device: torch.device) -> Tensor:
-    """For each column of matrices of these widths beside each other, 1 / size of its matrix; kept for the same reason."""
+    """For each column of matrices beside each other, 1 / size of its matrix; kept for the same reason."""
     return torch.cat([torch.full((columns,), 1.0 / (rows * columns)) for columns in sizes]).to(device)
 
 
@@ -237,4 +237,3 @@ def discriminator_losses(
         return DiscriminatorLosses(total=discriminator, discriminator=discriminator)
     extra = discriminator_loss(resolution[0].logits, resolution[1].logits) * shares.utterances
     return DiscriminatorLosses(total=discriminator + extra, discriminator=discriminator, resolution=extra)
-
