@@ -158,7 +158,7 @@ class SplineCoupling(nn.Module):
         hidden = self.convs(self.pre(first) + context_BDT, mask_B1T)
         knots = (self.proj(hidden) * mask_B1T).transpose(1, 2).unsqueeze(1)  # [B, 1, T, 3K - 1]
         sizes, slopes = knots.split((2 * SPLINE_BINS, SPLINE_BINS - 1), dim=-1)
-        sizes = sizes.unflatten(-1, (2, SPLINE_BINS)) * self.logit_scale
+        sizes = sizes.reshape(*sizes.shape[:-1], 2, SPLINE_BINS) * self.logit_scale
         moved, log_slope = rational_quadratic_spline(second, sizes, slopes, bound=SPLINE_BOUND, reverse=reverse)
         return torch.cat((first, moved), dim=1) * mask_B1T, log_slope
 

@@ -103,7 +103,7 @@ def _polynomials(bins: _Bins, position: Tensor) -> tuple[Tensor, Tensor, Tensor]
     """
     mean = bins.mean_slope
     parts = torch.stack((position, 1.0 - position), dim=-1)
-    matrix = torch.stack((mean, bins.slope_left, bins.slope_right, mean), dim=-1).unflatten(-1, (2, 2))
+    matrix = torch.stack((mean, bins.slope_left, bins.slope_right, mean), dim=-1).reshape(*position.shape, 2, 2)
     mixed = (matrix * parts.unsqueeze(-2)).sum(-1)
     products = parts.unsqueeze(-1) * mixed.unsqueeze(-2)
     numerator, across, back, rest = products.flatten(-2).unbind(-1)
