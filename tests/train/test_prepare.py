@@ -21,7 +21,7 @@ from small_project import RATE, Project, prepared
 
 import workbench_espeak
 from core_vits.audio import to_int16
-from core_vits.cache import CacheReader
+from core_vits.cache import CacheReader, CacheWriter
 from workbench.jobs import rundir
 from workbench.train.cutting import Cut, CutPlan, cut_all
 from workbench.train.prepare import main
@@ -213,9 +213,7 @@ def test_a_request_to_stop_ends_it_cleanly_and_keeps_what_was_made(
     assert not (run / "prepare.json").exists()
     assert (run / "stop.request").exists(), "the supervisor must still see that it was asked"
     run = project.run()
-    from workbench.train import prepare
-
-    real = prepare.CacheWriter.add
+    real = CacheWriter.add
 
     def add_then_ask(self: Any, **clip: Any) -> Any:
         entry = real(self, **clip)
@@ -223,7 +221,7 @@ def test_a_request_to_stop_ends_it_cleanly_and_keeps_what_was_made(
         time.sleep(0.6)  # the request is looked for twice a second
         return entry
 
-    monkeypatch.setattr(prepare.CacheWriter, "add", add_then_ask)
+    monkeypatch.setattr(CacheWriter, "add", add_then_ask)
     assert main([str(run)]) == 0
     assert not (run / "prepare.json").exists()
     monkeypatch.undo()
@@ -290,7 +288,8 @@ def test_several_processes_cut_exactly_as_one_does(
     paths = [*wavs, broken, *wavs, *wavs, broken, *wavs]
     plan = CutPlan(22_050, True, 0.25, 0.25)
     monkeypatch.setattr("workbench.train.cutting._LONGEST_IN_A_BATCH", 30_000)  # here; the others have the default
-    one, two = list(cut_all(paths, plan, processes=1)), list(cut_all(paths, plan, processes=2))
+    groups = [paths[begin : begin + 5] for begin in range(0, len(paths), 5)]
+    one, two = list(cut_all(groups, plan, processes=1)), list(cut_all(groups, plan, processes=2))
     for first, second in zip(one, two, strict=True):
         if isinstance(first, Cut):
             assert isinstance(second, Cut)
