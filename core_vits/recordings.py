@@ -74,25 +74,20 @@ class Recordings:
             self._known |= self._before
         self._asked: dict[str, tuple[Stamp, str]] = {}
 
-    def hashes(self, paths: Sequence[Path]) -> list[str | OSError]:
+    def hashes(self, files: Sequence[tuple[Path, os.stat_result]]) -> list[str | OSError]:
         """Hash of each recording, or why it can't be read."""
-        found: list[str | OSError] = [""] * len(paths)
+        found: list[str | OSError] = [""] * len(files)
         unknown = []
-        for place, path in enumerate(paths):
-            try:
-                stamp = _stamp(path.stat())
-            except OSError as error:
-                found[place] = error
-                continue
+        for place, (path, status) in enumerate(files):
             known = self._known.get(str(path))
-            if known is not None and known[0] == stamp:
+            if known is not None and known[0] == _stamp(status):
                 found[place] = known[1]
                 self._asked[str(path)] = known
             else:
                 unknown.append(place)
         if unknown:
             with ThreadPoolExecutor(_READERS) as pool:
-                for place, result in zip(unknown, pool.map(self._hash, [paths[at] for at in unknown]), strict=True):
+                for place, result in zip(unknown, pool.map(self._hash, [files[at][0] for at in unknown]), strict=True):
                     found[place] = result
         return found
 

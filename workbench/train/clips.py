@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -40,8 +41,13 @@ class New:
 
     row: Row
     path: Path
-    bytes: int
-    """Size of the recording."""
+    status: os.stat_result
+    """Of the recording."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of the recording."""
+        return self.status.st_size
 
 
 @dataclass(slots=True)
@@ -82,6 +88,7 @@ class Lookup:
 
     def __init__(self, workspace: Workspace, settings: CacheSettings, progress: Progress) -> None:
         self._workspace = workspace
+        self._audio_folder = workspace.audio_folder
         self._fingerprint = settings.fingerprint()
         self._progress = progress
 
@@ -98,7 +105,7 @@ class Lookup:
         for begin in range(0, len(rows), _ROWS_AT_ONCE):
             self._progress(begin, len(rows), "looking for clips that are prepared already", None)
             found = [new for row in rows[begin : begin + _ROWS_AT_ONCE] if (new := self._find(row, plan)) is not None]
-            for new, digest in zip(found, recordings.hashes([new.path for new in found]), strict=True):
+            for new, digest in zip(found, recordings.hashes([(new.path, new.status) for new in found]), strict=True):
                 row = new.row
                 if isinstance(digest, OSError):
                     plan.drop(row, f"the recording can't be read: {digest.strerror}")
@@ -113,21 +120,21 @@ class Lookup:
         return plan
 
     def _find(self, row: Row, plan: Plan) -> New | None:
-        path = find_recording(self._workspace.audio_folder, row.file)
+        path = find_recording(self._audio_folder, row.file)
         if path is None:
             plan.drop(row, not_found(self._workspace, row.file))
             return None
         try:
-            size = path.stat().st_size
+            status = path.stat()
         except OSError as error:
             plan.drop(row, f"the recording can't be read: {error.strerror}")
             return None
-        if size:
+        if status.st_size:
             plan.recorded.append(row)
         if self._workspace.dataset.type == TEXT and not row.text.strip():
             plan.drop(row, "its text is empty")
             return None
-        return New(row, path, size)
+        return New(row, path, status)
 
 
 class ClipBuild:
