@@ -225,7 +225,7 @@ class CacheWriter:
         return (self.folder / _DAMAGED).exists()
 
     def verify(self, progress: Callable[[int, int], None] | None = None) -> int:
-        """Read all audio again and forget clips that are damaged; how many.
+        """Read all audio again and forget clips that are damaged; how many. The writer of a shard looks at its own only.
 
         Args:
             progress: called before each clip with how many were read, and how many there are.
@@ -234,15 +234,15 @@ class CacheWriter:
             CacheError: something can't be read or written, or another process writes one of the folders.
         """
         found = self._verify(self._own, progress)
-        for shard in shards_of(self.folder):
-            if self._prefix != f"{shard.folder}/":
+        if not self._prefix:
+            for shard in shards_of(self.folder):
                 other = FolderWriter(self.folder / shard.folder, self._settings)
                 try:
                     found += self._verify(other, progress)
                 finally:
                     other.close()
+            (self.folder / _DAMAGED).unlink(missing_ok=True)
         self._entries = self._united()
-        (self.folder / _DAMAGED).unlink(missing_ok=True)
         return found
 
     def _verify(self, files: FolderWriter, progress: Callable[[int, int], None] | None) -> int:
@@ -293,6 +293,14 @@ class CacheWriter:
         )  # fmt: skip
         self._entries[key] = placed = self._placed(self._own.add(entry, data))
         return placed
+
+    def note(self, name: str, data: Mapping[str, Any]) -> None:
+        """Leave a small JSON file beside the index, whole or not at all.
+
+        Raises:
+            CacheError: it can't be written.
+        """
+        self._own.note(name, json.dumps(data, ensure_ascii=False).encode())
 
     def close(self) -> None:
         """Make what was added durable and let other writers in."""

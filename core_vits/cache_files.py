@@ -313,6 +313,17 @@ class FolderWriter:
         self.entries, self._index_end = left, len(kept)
         self._mark()
 
+    def note(self, name: str, data: bytes) -> None:
+        """Write a small file beside the index.
+
+        Raises:
+            CacheError: it can't be written.
+        """
+        try:
+            replace_file(self.folder / name, data)
+        except OSError as error:
+            raise self._error(error) from None
+
     def close(self) -> None:
         """Make what was added durable and let other writers in."""
         if self._ready and self._files:

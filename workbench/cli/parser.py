@@ -55,6 +55,7 @@ VERBS: dict[str, str] = {
     "init": "write a workspace file for the recordings in a folder",
     "adopt": "write a workspace file for a Piper project; nothing of the project is changed",
     "health": "look at every row and recording; say what would not be trained and why",
+    "prepare": "make the clips that a training needs, here or on many machines",
     "train": "start or resume a training and follow it",
     "runs": "list the training runs, or show or follow one",
     "stop": "stop a training at its next step, with a checkpoint",
@@ -128,6 +129,22 @@ def _adopt(parser: argparse.ArgumentParser) -> None:
 def _health(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.dataset:run_health")
     parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
+
+
+def _prepare(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.prepare:run_prepare")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        type=_shard,
+        help="only the I-th of N equal parts of the rows, for several machines at once that share the workspace",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="make nothing; exit code 1 if rows have no clip yet, and which shards"
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="read every recording and all prepared audio again, changed or not"
+    )
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -260,6 +277,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "init": _init,
     "adopt": _adopt,
     "health": _health,
+    "prepare": _prepare,
     "train": _train,
     "runs": _runs,
     "stop": _stop,
@@ -285,6 +303,15 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
     return number
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, slash, of = text.partition("/")
+    if not (
+        slash and number.isdecimal() and of.isdecimal() and text.isascii() and 1 <= int(number) <= int(of) <= 999_999
+    ):
+        raise argparse.ArgumentTypeError(f"'{text}' is no part such as 2/16 (the second of sixteen)")
+    return int(number), int(of)
 
 
 def _seconds(text: str) -> float:

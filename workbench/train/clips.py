@@ -23,6 +23,8 @@ from workbench.workers.targets.frontend import FrontEnd, cache_settings
 Progress = Callable[[int, int, str, float | None], None]
 """Called with done, total, what is done, and the seconds that are left where that is known; what it raises ends it."""
 
+PREPARED = "prepared.json"
+"""Beside the index: what the last complete preparation of this folder came to."""
 _ROWS_AT_ONCE = 256
 
 
@@ -60,10 +62,13 @@ class Plan:
     dropped: list[Dropped] = field(default_factory=list)
     recorded: list[Row] = field(default_factory=list)
     """Rows that have a recording which is not empty, whatever is in it."""
+    failed: list[str] = field(default_factory=list)
+    """Keys of clips that can't be made or trained."""
 
     def drop(self, row: Row, reason: str) -> None:
         """Leave a row out."""
-        self.keys.pop(row.line, None)
+        if row.line in self.keys:
+            self.failed.append(self.keys.pop(row.line))
         self.dropped.append(Dropped(row.line, row.file, reason))
 
 
@@ -189,6 +194,7 @@ class ClipBuild:
             self._check(rows, writer, plan)
             left = [row for row in rows if row.line in plan.keys]
             entries = [writer.entry(plan.keys[row.line]) for row in left]
+            writer.note(PREPARED, {"rows": len(rows), "clips": len(left), "failed": plan.failed})
         plan.dropped.sort(key=lambda item: item.line)
         return Clips(left, entries, manifest.rows, plan.recorded, plan.dropped, made, writer.folder)
 
