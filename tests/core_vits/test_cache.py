@@ -18,7 +18,16 @@ import pytest
 from cache_clips import SETTINGS, add, check, clip_audio, contents, fill
 
 from core_vits import cache_files
-from core_vits.cache import CacheError, CacheReader, CacheWriter, cache_folder, clip_key, id_map_md5
+from core_vits.cache import (
+    CacheError,
+    CacheReader,
+    CacheWriter,
+    Shard,
+    cache_folder,
+    clip_key,
+    id_map_md5,
+    shards_of,
+)
 
 
 def test_clips_come_back_as_they_were_put_in(tmp_path: Path) -> None:
@@ -199,3 +208,132 @@ def test_an_error_at_each_write_of_a_clip_leaves_the_others_readable(
         assert contents(tmp_path) == before
         add(writer, 2)
     assert check(tmp_path) == {0, 1, 2}
+
+
+def test_a_cache_from_before_there_were_several_audio_files_is_used_as_it_is(tmp_path: Path) -> None:
+    fill(tmp_path, range(3))
+    folder, before = cache_folder(tmp_path, SETTINGS), contents(tmp_path)
+    (folder / "synced").unlink()
+    assert b'"audio"' not in before["index.jsonl"], "the lines are those of old"
+    fill(tmp_path, range(3))
+    assert contents(tmp_path) == before
+    audio = bytearray(before["audio.i16"])
+    audio[10] ^= 0xFF
+    (folder / "audio.i16").write_bytes(audio)
+    (folder / "synced").unlink()
+    fill(tmp_path, range(3))
+    assert check(tmp_path) == {0, 1, 2}, "nobody knows of an old cache how far it is safe, so it is read once"
+
+
+def test_audio_that_a_loss_of_power_took_is_made_again(tmp_path: Path) -> None:
+    fill(tmp_path, range(1))
+    with CacheWriter(tmp_path, SETTINGS) as writer:
+        add(writer, 1)
+        add(writer, 2)
+        folder = writer.folder
+        safe = (folder / "synced").read_bytes()
+    (folder / "synced").write_bytes(safe)  # as it is until two seconds have passed
+    whole, end = contents(tmp_path), 2 * len(clip_audio(0))
+    (folder / "audio.i16").write_bytes(whole["audio.i16"][:end].ljust(len(whole["audio.i16"]), b"\0"))
+    fill(tmp_path, range(0))
+    assert check(tmp_path) == {0}
+    fill(tmp_path, range(3))
+    assert contents(tmp_path) == whole
+
+
+def test_the_index_never_calls_audio_safe_before_the_disk_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    names: dict[int, str] = {}
+    real_open, real_write, real_sync = os.open, os.pwrite, os.fdatasync
+
+    def opened(path: Any, *arguments: Any, **options: Any) -> int:
+        descriptor = real_open(path, *arguments, **options)
+        names[descriptor] = Path(path).name
+        return descriptor
+
+    def written(descriptor: int, data: Any, offset: int) -> int:
+        happened.append(f"write {names[descriptor]}")
+        return real_write(descriptor, data, offset)
+
+    def synced(descriptor: int) -> None:
+        happened.append(f"sync {names.get(descriptor, '')}")
+        real_sync(descriptor)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "pwrite", written)
+    monkeypatch.setattr(os, "fdatasync", synced)
+    with CacheWriter(tmp_path, SETTINGS) as writer:
+        happened.clear()
+        add(writer, 0)
+        add(writer, 1)
+        writer.close()
+    clip = ["write audio.i16", "write index.jsonl"]
+    assert happened == [*clip, *clip, "sync audio.i16", "sync index.jsonl", "write synced"]
+
+
+def test_a_full_audio_file_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_files, "_AUDIO_BYTES", 20_000)  # two clips
+    fill(tmp_path, range(3))
+    fill(tmp_path, range(7))
+    folder = cache_folder(tmp_path, SETTINGS)
+    sizes = {path.name: path.stat().st_size for path in folder.glob("audio*.i16")}
+    assert set(sizes) == {"audio.i16", "audio-1.i16", "audio-2.i16", "audio-3.i16"}
+    assert max(sizes.values()) <= 20_000
+    assert check(tmp_path) == set(range(7))
+
+
+@pytest.mark.parametrize("audio", ["../audio.i16", "/etc/passwd", "shard-1-of-2/audio.i16", "audio-0.i16", 5])
+def test_an_index_can_not_lead_out_of_its_folder(tmp_path: Path, audio: object) -> None:
+    fill(tmp_path, range(2))
+    index = cache_folder(tmp_path, SETTINGS) / "index.jsonl"
+    first, second = index.read_text().splitlines()
+    index.write_text(json.dumps({**json.loads(first), "audio": audio}) + "\n" + second + "\n")
+    assert check(tmp_path) == {1}
+
+
+def test_damage_that_a_reader_met_is_mended_by_the_next_preparation_in_whichever_folder_it_is(tmp_path: Path) -> None:
+    with CacheWriter(tmp_path, SETTINGS, Shard(2, 3)) as writer:
+        add(writer, 0)
+        add(writer, 1)
+    fill(tmp_path, range(3))
+    folder = cache_folder(tmp_path, SETTINGS)
+    file = folder / "shard-2-of-3" / "audio.i16"
+    audio = bytearray(file.read_bytes())
+    audio[10] ^= 0xFF
+    file.write_bytes(audio)
+    reader = CacheReader(folder)
+    with pytest.raises(CacheError, match=r"0\.wav is damaged"):
+        reader.audio(reader.entries["key0"])
+    reader.close()
+    fill(tmp_path, range(3))
+    assert check(tmp_path) == {0, 1, 2}
+    with CacheWriter(tmp_path, SETTINGS) as writer:
+        assert not writer.suspect
+
+
+def test_a_checksum_is_compared_when_a_clip_is_read_first_and_a_short_read_always(tmp_path: Path) -> None:
+    fill(tmp_path, range(2))
+    reader = CacheReader(cache_folder(tmp_path, SETTINGS))
+    reader.audio(reader.entries["key0"])
+    (reader.folder / "audio.i16").write_bytes(b"\1" * 100)
+    for key in ("key0", "key1"):
+        with pytest.raises(CacheError, match="damaged"):
+            reader.audio(reader.entries[key])
+    reader.close()
+
+
+def test_shards_that_are_written_at_once_are_read_as_one(tmp_path: Path) -> None:
+    shards = [Shard(number, 3) for number in (1, 2, 3)]
+    writers = [CacheWriter(tmp_path, SETTINGS, shard) for shard in shards]
+    for number in range(7):
+        add(writers[[shard.has(number) for shard in shards].index(True)], number)
+    with pytest.raises(CacheError, match="another process prepares"):
+        CacheWriter(tmp_path, SETTINGS, shards[1])
+    for writer in writers:
+        writer.close()
+    assert check(tmp_path) == set(range(7))
+    fill(tmp_path, range(8))
+    assert contents(tmp_path)["audio.i16"] == clip_audio(7).tobytes(), "only what no shard has is added"
+    assert shards_of(cache_folder(tmp_path, SETTINGS)) == shards
