@@ -247,6 +247,8 @@ class FolderWriter:
             line = as_line(placed)
             _write_all(self._files[self._audio], data, self._audio_end)
             _write_all(self._files[INDEX], line, self._index_end)
+        except CacheError:
+            raise
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._files[INDEX], self._index_end)
@@ -262,10 +264,10 @@ class FolderWriter:
 
     def _next_audio(self) -> None:
         self.sync()
+        following = f"audio-{_number(self._audio) + 1}.i16"
+        os.ftruncate(self._open(following), 0)
         os.close(self._files.pop(self._audio))
-        self._audio = f"audio-{_number(self._audio) + 1}.i16"
-        self._audio_end = 0
-        os.ftruncate(self._open(self._audio), 0)
+        self._audio, self._audio_end = following, 0
         self._mark()
 
     def sync(self) -> None:
@@ -305,8 +307,8 @@ class FolderWriter:
         """
         left = {key: entry for key, entry in self.entries.items() if key not in keys}
         kept = b"".join(map(as_line, left.values()))
+        self.sync()
         try:
-            self.sync()
             self._write_index(kept, b"")
         except OSError as error:
             raise self._error(error) from None

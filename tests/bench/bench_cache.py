@@ -88,7 +88,7 @@ def write_ours(base: Path, made: list[tuple[np.ndarray, tuple[int, ...]]]) -> fl
 def read_pt(folder: Path, order: list[int]) -> None:
     for number in order:
         for name in ("audio", "phonemes", "spec"):
-            torch.load(folder / f"{number}.{name}.pt")
+            torch.load(folder / f"{number}.{name}.pt", weights_only=True)
 
 
 def read_ours(reader: CacheReader, order: list[int]) -> None:

@@ -30,7 +30,7 @@ from core_vits.audio import (
 )
 from workbench.errors import DatasetError
 
-# A process imports onnxruntime first: about as long as cutting this many clips takes.
+# A process imports onnxruntime first, which takes as long as cutting 25 clips.
 _CLIPS_A_PROCESS = 100
 _PR_SET_PDEATHSIG = 1
 # Recordings that are listened to at once: half the time of one after the other, and more gain nothing.
