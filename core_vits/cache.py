@@ -27,7 +27,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from core_vits.cache_files import INDEX, CacheError, Entry, FolderWriter, read_entries
+from core_vits.cache_files import CacheError, FolderWriter
+from core_vits.cache_index import INDEX, Entry, read_entries
 
 __all__ = ["CacheError", "CacheReader", "CacheSettings", "CacheWriter", "Entry", "Shard", "cache_folder", "clip_key",
            "id_map_md5", "shards_of"]  # fmt: skip
@@ -164,7 +165,10 @@ class CacheReader:
         if len(data) != 2 * entry.samples or (entry.key not in self._compared and zlib.crc32(data) != entry.crc32):
             with suppress(OSError):
                 (self.folder / _DAMAGED).touch()
-            raise CacheError(f"{self.folder}: the audio of {entry.file} is damaged. Prepare the dataset again.")
+            raise CacheError(
+                f"{self.folder}: the audio of {entry.file} is damaged. Start again: all prepared audio is then read, "
+                "and what is damaged is made anew."
+            )
         self._compared.add(entry.key)
         return np.frombuffer(data, dtype="<i2")
 

@@ -187,7 +187,9 @@ def test_a_full_disk_is_one_clear_line_and_leaves_the_cache_whole(tmp_path: Path
     )
 
 
-@pytest.mark.parametrize(("call", "failing"), [("pwrite", 0), ("pwrite", 1), ("fdatasync", 0), ("fdatasync", 1)])
+@pytest.mark.parametrize(
+    ("call", "failing"), [("pwrite", 0), ("pwrite", 1), ("pwrite", 2), ("fdatasync", 0), ("fdatasync", 1)]
+)
 def test_an_error_at_each_write_of_a_clip_leaves_the_others_readable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, failing: int
 ) -> None:

@@ -55,7 +55,7 @@ def edge_cases(speech: np.ndarray) -> dict[str, tuple[np.ndarray, int]]:
 def test_recordings_are_cut_where_piper_cuts_them(peer_python: Path, repo: Path, tmp_path: Path) -> None:
     demo = repo / "workbench" / "demo"
     recordings = {
-        f"demo {row.line}": decode(demo / "wavs" / row.file) for row in read_metadata(demo / "metadata.csv").rows
+        f"demo {row.line}": decode(demo / "wavs" / row.file) for row in read_metadata(demo / "metadata.csv").rows[:24]
     }
     recordings |= edge_cases(recordings["demo 1"][0])
     rows = []

@@ -342,7 +342,8 @@ def test_recordings_are_asked_for_group_by_group_so_that_phonemes_keep_pace(monk
 
     monkeypatch.setattr("workbench.train.cutting.cut", lambda paths, *_: [str(paths[0])])
     for result in cut_all(groups(), CutPlan(RATE, False, 0, 0), processes=1):
-        happened.append(f"have {result}")
+        name = str(result)
+        happened.append(f"have {name}")
     assert happened == ["draw a", "have a", "draw b", "have b", "draw c", "have c"]
 
 
