@@ -250,4 +250,6 @@ def to_int16(samples: Samples) -> npt.NDArray[np.int16]:
 
 def from_int16(samples: npt.NDArray[np.int16]) -> Samples:
     """The inverse of `to_int16`."""
-    return samples.astype(np.float32) / np.float32(32768)
+    full_scale = samples.astype(np.float32)
+    full_scale *= np.float32(1 / 32768)  # exact, as a division would be, in half the time
+    return full_scale

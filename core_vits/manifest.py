@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import itertools
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -300,17 +301,16 @@ def find_recording(audio_folder: Path, file: str) -> Path | None:
     if escapes(audio_folder, file):
         return None
     for name in (file, *(file + suffix for suffix in _SUFFIXES)):
-        path = audio_folder / name
-        try:
-            if path.is_file():
-                return path
-        except OSError:  # a name that is too long for the file system
-            return None
+        # Paths as objects would take half of the time in which a start looks for 10,000 recordings.
+        if os.path.isfile(f"{audio_folder}/{name}"):  # noqa: PTH113
+            return audio_folder / name
     return None
 
 
 def escapes(audio_folder: Path, file: str) -> bool:
     """Whether a name leads out of the folder of recordings: absolute, by `..`, or through a symbolic link."""
+    if "/" not in file and file != ".." and not os.path.islink(f"{audio_folder}/{file}"):  # noqa: PTH114 - see above
+        return False
     name = PurePosixPath(file)
     if name.is_absolute() or ".." in name.parts:
         return True

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from small_project import RATE, Project, prepared
 
 import workbench_espeak
 from core_vits.audio import to_int16
-from core_vits.cache import CacheReader
+from core_vits.cache import CacheReader, CacheWriter
 from workbench.jobs import rundir
-from workbench.train.cutting import Cut, CutPlan, cut_all
+from workbench.train.cutting import Cut, CutPlan, cut_all, group_size, processes_for
 from workbench.train.prepare import main
 
 pytestmark = pytest.mark.skipif(bool(workbench_espeak.available()), reason=workbench_espeak.available() or "there")
@@ -213,9 +214,7 @@ def test_a_request_to_stop_ends_it_cleanly_and_keeps_what_was_made(
     assert not (run / "prepare.json").exists()
     assert (run / "stop.request").exists(), "the supervisor must still see that it was asked"
     run = project.run()
-    from workbench.train import prepare
-
-    real = prepare.CacheWriter.add
+    real = CacheWriter.add
 
     def add_then_ask(self: Any, **clip: Any) -> Any:
         entry = real(self, **clip)
@@ -223,7 +222,7 @@ def test_a_request_to_stop_ends_it_cleanly_and_keeps_what_was_made(
         time.sleep(0.6)  # the request is looked for twice a second
         return entry
 
-    monkeypatch.setattr(prepare.CacheWriter, "add", add_then_ask)
+    monkeypatch.setattr(CacheWriter, "add", add_then_ask)
     assert main([str(run)]) == 0
     assert not (run / "prepare.json").exists()
     monkeypatch.undo()
@@ -290,7 +289,8 @@ def test_several_processes_cut_exactly_as_one_does(
     paths = [*wavs, broken, *wavs, *wavs, broken, *wavs]
     plan = CutPlan(22_050, True, 0.25, 0.25)
     monkeypatch.setattr("workbench.train.cutting._LONGEST_IN_A_BATCH", 30_000)  # here; the others have the default
-    one, two = list(cut_all(paths, plan, processes=1)), list(cut_all(paths, plan, processes=2))
+    groups = [paths[begin : begin + 5] for begin in range(0, len(paths), 5)]
+    one, two = list(cut_all(groups, plan, processes=1)), list(cut_all(groups, plan, processes=2))
     for first, second in zip(one, two, strict=True):
         if isinstance(first, Cut):
             assert isinstance(second, Cut)
@@ -299,6 +299,52 @@ def test_several_processes_cut_exactly_as_one_does(
         else:
             assert first == second
             assert "can't be decoded" in first
+
+
+def test_as_many_processes_cut_as_there_are_cores_and_enough_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert [processes_for(clips) for clips in (0, 6, 199, 200, 1_000, 8_397)] == [1, 1, 1, 2, 10, 64]
+    assert [group_size(clips, processes) for clips, processes in ((6, 1), (200, 2), (8_397, 64))] == [8, 25, 32]
+
+
+def test_processes_that_cut_compute_on_one_thread_and_ours_keeps_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str | None] = []
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+
+    class Pool:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def submit(self, *_: object) -> Future[list[str]]:
+            started.append(os.environ.get("OMP_NUM_THREADS"))
+            future: Future[list[str]] = Future()
+            future.set_result(["no clip"])
+            return future
+
+        def shutdown(self, **_: object) -> None:
+            pass
+
+    monkeypatch.setattr("workbench.train.cutting.ProcessPoolExecutor", Pool)
+    groups = iter([[Path("a.wav")], [Path("b.wav")]])
+    assert list(cut_all(groups, CutPlan(RATE, False, 0, 0), processes=2)) == ["no clip", "no clip"]
+    assert started == ["1", "1"]
+    assert (os.environ["OMP_NUM_THREADS"], os.environ.get("OPENBLAS_NUM_THREADS")) == ("7", None)
+
+
+def test_recordings_are_asked_for_group_by_group_so_that_phonemes_keep_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+
+    def groups() -> Iterator[list[Path]]:
+        for name in "abc":
+            happened.append(f"draw {name}")
+            yield [Path(name)]
+
+    monkeypatch.setattr("workbench.train.cutting.cut", lambda paths, *_: [str(paths[0])])
+    for result in cut_all(groups(), CutPlan(RATE, False, 0, 0), processes=1):
+        name = str(result)
+        happened.append(f"have {name}")
+    assert happened == ["draw a", "have a", "draw b", "have b", "draw c", "have c"]
 
 
 def test_it_needs_no_torch(project: Project) -> None:

@@ -56,6 +56,7 @@ VERBS: dict[str, str] = {
     "adopt": "write a workspace file for a Piper project; nothing of the project is changed",
     "health": "look at every row and recording; say what would not be trained and why",
     "curate": "exclude rows, correct texts, mend copies of recordings; table and recordings stay as they are",
+    "prepare": "make the clips that a training needs, here or on many machines",
     "train": "start or resume a training and follow it",
     "runs": "list the training runs, or show or follow one",
     "stop": "stop a training at its next step, with a checkpoint",
@@ -153,6 +154,22 @@ def _curate(parser: argparse.ArgumentParser) -> None:
         "ends); a copy is always 16-bit mono",
     )
     parser.add_argument("--gain", metavar="DB", type=_decibels, default=0.0, help="mend: louder or quieter, in dB")
+
+
+def _prepare(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.prepare:run_prepare")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        type=_shard,
+        help="only the I-th of N equal parts of the rows, for several machines at once that share the workspace",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="make nothing; exit code 1 if rows have no clip yet, and which shards"
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="read every recording and all prepared audio again, changed or not"
+    )
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -286,6 +303,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "adopt": _adopt,
     "health": _health,
     "curate": _curate,
+    "prepare": _prepare,
     "train": _train,
     "runs": _runs,
     "stop": _stop,
@@ -329,6 +347,15 @@ def _decibels(text: str) -> float:
     if not -60 <= value <= 60:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of decibels from -60 to 60")
     return value
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, slash, of = text.partition("/")
+    if not (
+        slash and number.isdecimal() and of.isdecimal() and text.isascii() and 1 <= int(number) <= int(of) <= 999_999
+    ):
+        raise argparse.ArgumentTypeError(f"'{text}' is no part such as 2/16 (the second of sixteen)")
+    return int(number), int(of)
 
 
 def _seconds(text: str) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -29,12 +30,11 @@ from core_vits.audio import (
 )
 from workbench.errors import DatasetError
 
-# Below this, starting processes (each imports onnxruntime) takes longer than they save.
-_WORTH_PROCESSES = 200
-_MOST_PROCESSES = 8
+# A process imports onnxruntime first, which takes as long as cutting 25 clips.
+_CLIPS_A_PROCESS = 100
 _PR_SET_PDEATHSIG = 1
 # Recordings that are listened to at once: half the time of one after the other, and more gain nothing.
-_GROUP = 16
+_LARGEST_GROUP, _SMALLEST_GROUP = 32, 8
 _LONGEST_IN_A_BATCH = 60 * VAD_RATE
 
 
@@ -102,30 +102,54 @@ def _as_cut(samples: Samples, span: Span, sample_rate: int) -> Cut | str:
     return Cut(pcm, (len(samples) - len(pcm)) / sample_rate)
 
 
-def cut_all(paths: Sequence[Path], plan: CutPlan, processes: int | None = None) -> Generator[Cut | str, None, None]:
+def processes_for(clips: int) -> int:
+    """How many processes to cut with: every core that this process may use, if each has enough to do."""
+    return max(1, min(len(os.sched_getaffinity(0)), clips // _CLIPS_A_PROCESS))
+
+
+def group_size(clips: int, processes: int) -> int:
+    """Recordings to cut at once, so that all processes have several groups."""
+    return max(_SMALLEST_GROUP, min(_LARGEST_GROUP, clips // (4 * processes)))
+
+
+def cut_all(groups: Iterable[Sequence[Path]], plan: CutPlan, processes: int) -> Generator[Cut | str, None, None]:
     """Cut recordings, in their order.
 
     Args:
-        paths: the recordings.
+        groups: recordings that are cut together; drawn one by one while earlier ones are cut.
         plan: how.
-        processes: how many to use; None: as many as there are cores when there is enough to do, else this one.
+        processes: how many to use; 1: this one.
 
     Raises:
         DatasetError: a process died.
     """
-    if processes is None:
-        cores = len(os.sched_getaffinity(0))
-        processes = min(cores, _MOST_PROCESSES) if len(paths) >= _WORTH_PROCESSES else 1
-    groups = [paths[begin : begin + _GROUP] for begin in range(0, len(paths), _GROUP)]
     if processes > 1:
         yield from _in_processes(groups, plan, processes)
         return
-    detector = SpeechDetector() if plan.trim_silence and paths else None
+    detector: SpeechDetector | None = None
     for group in groups:
+        if plan.trim_silence and detector is None:
+            detector = SpeechDetector()
         yield from cut(group, plan, detector)
 
 
-def _in_processes(groups: Sequence[Sequence[Path]], plan: CutPlan, processes: int) -> Generator[Cut | str, None, None]:
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """What is started meanwhile computes on one thread: every core has a process, and threads would wait for others."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _in_processes(groups: Iterable[Sequence[Path]], plan: CutPlan, processes: int) -> Generator[Cut | str, None, None]:
     # Spawn, not fork: onnxruntime and soxr have threads, and what a fork copies of them does not work.
     pool = ProcessPoolExecutor(
         processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(plan, os.getpid())
@@ -133,7 +157,8 @@ def _in_processes(groups: Sequence[Sequence[Path]], plan: CutPlan, processes: in
     waiting: deque[Future[list[Cut | str]]] = deque()
     try:
         for group in groups:
-            waiting.append(pool.submit(_cut_here, group))
+            with _one_thread():  # a submission may start a process
+                waiting.append(pool.submit(_cut_here, group))
             if len(waiting) > 2 * processes:  # results are megabytes; don't collect them all
                 yield from waiting.popleft().result()
         while waiting:

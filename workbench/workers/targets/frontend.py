@@ -67,14 +67,21 @@ class FrontEnd(Protocol):
         """Let the engine go."""
 
 
-def front_end(workspace: Workspace, host: Host) -> FrontEnd:
+def front_end(workspace: Workspace, host: Host, *, remember: bool = True) -> FrontEnd:
     """What the rows of a workspace's dataset are read with.
+
+    Args:
+        workspace: says which phonemizer, normalisers and map.
+        host: has them.
+        remember: see `TextFrontEnd`.
 
     Raises:
         PluginError: no phonemizer speaks the language here, or one that was asked for isn't there or failed.
         ConfigError: the phoneme map can't be used.
     """
-    return GivenIds(workspace, host) if workspace.dataset.type == PHONEME_IDS else TextFrontEnd(workspace, host)
+    if workspace.dataset.type == PHONEME_IDS:
+        return GivenIds(workspace, host)
+    return TextFrontEnd(workspace, host, remember=remember)
 
 
 class TextFrontEnd:
