@@ -17,8 +17,8 @@ from core_vits.layers.hifigan import OUTER_KERNEL
 FIRST_FRAMES = 24
 """Of the first chunk; a quarter of a second of speech at 22,050 Hz and 256 samples a frame."""
 GROWTH = 2
-"""Each chunk is so much longer than the one before: fewer chunks mean fewer margins to decode for nothing. While a chunk
-is heard the next one is made, so a machine must speak at least so many times faster than it is heard."""
+"""Each chunk is so much longer than the one before: fewer chunks, fewer margins to decode for nothing. While a chunk is
+heard the next one is made, so a machine must speak at least so many times faster than it is heard."""
 MOST_FRAMES = 768
 """Of a chunk, margins aside; eight seconds. It bounds the memory, and how long a stop waits."""
 
@@ -43,6 +43,7 @@ def decoder_reach(config: ModelConfig) -> Reach:
     of.
     """
     first, last = 0, config.audio.hop_length - 1
+    # The parallel blocks of a stage are added up, so the widest counts.
     widest = max(_block_reach(config, index) for index in range(len(config.resblock_kernel_sizes)))
     outer = OUTER_KERNEL // 2
     first, last = first - outer, last + outer
@@ -55,7 +56,7 @@ def decoder_reach(config: ModelConfig) -> Reach:
 
 
 def _block_reach(config: ModelConfig, index: int) -> int:
-    """Steps that a residual block reaches to either side; the parallel ones of a stage are added, so the widest counts."""
+    """Steps that a residual block reaches to either side."""
     half = config.resblock_kernel_sizes[index] // 2
     dilations = config.resblock_dilation_sizes[index]
     # Block "1" has a plain convolution behind each dilated one.

@@ -272,6 +272,7 @@ class Synthesizer(nn.Module):
         *,
         duration_noise_B2T: Tensor | None = None,
         prior_noise_BDF: Tensor | None = None,
+        durations_B1T: Tensor | None = None,
     ) -> LatentSpeech:
         """Everything before the decoder. Traceable: no control flow depends on the data.
 
@@ -284,6 +285,7 @@ class Synthesizer(nn.Module):
             speaker_ids_B: int64 of length B or 1, needed if the model has several speakers.
             duration_noise_B2T: standard normal; drawn if not given.
             prior_noise_BDF: standard normal; drawn if not given.
+            durations_B1T: frames of each phoneme, whole numbers as floats; the predicted ones if not given.
 
         Raises:
             ValueError: if speaker ids are missing.
@@ -294,7 +296,8 @@ class Synthesizer(nn.Module):
         if duration_noise_B2T is None:
             duration_noise_B2T = torch.randn_like(hidden[:, :2])
         log_durations = self.dp.log_durations(hidden, text_mask, speaker, duration_noise_B2T * noise_scale_w)
-        durations_B1T = torch.ceil(log_durations.exp() * text_mask * length_scale)
+        if durations_B1T is None:
+            durations_B1T = torch.ceil(log_durations.exp() * text_mask * length_scale)
 
         ends_BT = durations_B1T.squeeze(1).cumsum(-1)
         frame_lengths_B = ends_BT[:, -1].clamp_min(1).to(torch.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -126,7 +127,7 @@ def test_chunks_begin_short_grow_and_leave_nothing_out() -> None:
     assert [part.end - part.begin for part in parts[:5]] == [20, 40, 80, 150, 150]
     assert parts[0].begin == parts[0].context_begin == 0
     assert parts[-1].end == parts[-1].context_end == 1000
-    assert all(one.end == two.begin for one, two in zip(parts, parts[1:], strict=False))
+    assert all(one.end == two.begin for one, two in pairwise(parts))
     assert (parts[1].context_begin, parts[1].context_end) == (9, 71)
 
 

@@ -60,12 +60,11 @@ def export(
     if result["accepted"]:
         for file in result["files"]:
             console.line(f"wrote {file}")
-        difference = result["largest_difference"]
-        compared = "not compared with the checkpoint" if difference is None else f"largest difference {difference:.2e}"
-        console.line(f"{compared} (samples of voice and checkpoint on the same noise, full scale = 1)")
+        if result["largest_difference"] is None:
+            console.line("not compared with the checkpoint")
         for finding in result["findings"]:
-            if finding["severity"] == Severity.WARNS:
-                console.line(f"{finding['severity']}  {finding['subject']}: {finding['message']}")
+            level = "" if finding["severity"] == Severity.OK else f"{finding['severity']}  "
+            console.line(f"{level}{finding['subject']} {finding['message']}")
     else:
         console.note(f"not exported: {result['message']}")
     return result
