@@ -225,6 +225,12 @@ def _speak(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--length-scale", type=_factor, help="tempo: 1 as trained, 2 twice as slow")
     parser.add_argument("--player", metavar="NAME", default="auto", help="player (default: the best one that works)")
     parser.add_argument("--no-play", action="store_true", help="only write the file")
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="play while it is being made: sentence by sentence, or sooner with a voice "
+        "that `export --exporter onnx-stream` wrote",
+    )
 
 
 def _convert(parser: argparse.ArgumentParser) -> None:
