@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -145,26 +145,44 @@ def _phonemes_of(text: str, source: VoiceSource) -> list[list[str]]:
     kind = source.config.get("phoneme_type", "espeak")
     if kind == "text":
         return [list(unicodedata.normalize("NFD", text))]
-    workspace = _settings(source)
+    front = _front_end(source)
+    if front.phoneme_type != kind:
+        raise SpeechError(
+            f"the voice reads phonemes of type '{kind}', the phonemizer {front.name} makes '{front.phoneme_type}'. "
+            "Name another one in [text] phonemizer, or speak it with Piper"
+        )
+    (spoken,) = front.speak([text])
+    if spoken.error:
+        raise SpeechError(f"the text can't be phonemized: {spoken.error}")
+    return [list(sentence) for sentence in spoken.sentences]
+
+
+_front: list[tuple[Workspace, Mapping[str, Sequence[int]], TextFrontEnd]] = []
+"""The front end of the voice that spoke last: to find the plugins and load a phonemizer takes as long as half a second of
+speech."""
+
+
+def _front_end(source: VoiceSource) -> TextFrontEnd:
+    """What makes a voice's phonemes; the same one as last time if nothing that decides about it has changed.
+
+    Raises:
+        SpeechError: the voice's clusters are none.
+        PluginError: there is no phonemizer for the language.
+    """
+    workspace, id_map = _settings(source), source.config["phoneme_id_map"]
+    if _front and _front[0][:2] == (workspace, id_map):
+        return _front[0][2]
+    while _front:
+        _front.pop()[2].close()
     try:
         # What one listens to is not worth remembering beside the phonemes of a dataset.
-        front = TextFrontEnd(workspace, Host.load(workspace), remember=False, id_map=source.config["phoneme_id_map"])
+        front = TextFrontEnd(workspace, Host.load(workspace), remember=False, id_map=id_map)
     except PluginError as error:
         if workspace.dataset.type != PHONEME_IDS:
             raise
         raise PluginError(f"the voice was trained on phoneme ids; a text must be phonemized first: {error}") from None
-    try:
-        if front.phoneme_type != kind:
-            raise SpeechError(
-                f"the voice reads phonemes of type '{kind}', the phonemizer {front.name} makes '{front.phoneme_type}'. "
-                "Name another one in [text] phonemizer, or speak it with Piper"
-            )
-        (spoken,) = front.speak([text])
-    finally:
-        front.close()
-    if spoken.error:
-        raise SpeechError(f"the text can't be phonemized: {spoken.error}")
-    return [list(sentence) for sentence in spoken.sentences]
+    _front.append((workspace, id_map, front))
+    return front
 
 
 def _settings(source: VoiceSource) -> Workspace:
