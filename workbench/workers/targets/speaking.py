@@ -158,8 +158,8 @@ def _phonemes_of(text: str, source: VoiceSource) -> list[list[str]]:
 
 
 _front: list[tuple[Workspace, Mapping[str, Sequence[int]], TextFrontEnd]] = []
-"""The front end of the voice that spoke last: to find the plugins and load a phonemizer takes as long as half a second of
-speech."""
+"""The front end of the voice that spoke last: to find the plugins and load a phonemizer takes as long as half a second
+of speech."""
 
 
 def _front_end(source: VoiceSource) -> TextFrontEnd:
