@@ -219,3 +219,19 @@ class Player(Protocol):
 
     def stop(self) -> None:
         """Stop what plays; nothing when nothing plays."""
+
+
+@runtime_checkable
+class LivePlayer(Player, Protocol):
+    """A player that also plays what is still being made. Others get the WAV when it is complete."""
+
+    def play_live(self, blocks: Iterable[bytes], sample_rate: int) -> str:
+        """Play block after block without a gap, each as soon as it comes; returns one line for the user.
+
+        Args:
+            blocks: little-endian 16-bit mono samples, of any length; what asking for one raises is let through.
+            sample_rate: Hz.
+
+        Raises:
+            OSError: it could not be played; the message says why.
+        """

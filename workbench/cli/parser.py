@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from workbench import __version__
+from workbench.bench.parts import PARTS
 from workbench.config import did_you_mean
 from workbench.config.settings import CONTINUE, KEEP, RESUME, SET, VOCODER, WARM_START
 
@@ -67,6 +68,7 @@ VERBS: dict[str, str] = {
     "convert": "rewrite a foreign or old checkpoint as one that this program and Piper read",
     "plugins": "list the plugins and what they offer",
     "doctor": "check this machine",
+    "bench": "measure this machine: how fast it trains, loads, speaks, and what limits it",
     "walk": "the whole way without a terminal: health, short training, export, speak",
 }
 
@@ -267,6 +269,12 @@ def _speak(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--length-scale", type=_factor, help="tempo: 1 as trained, 2 twice as slow")
     parser.add_argument("--player", metavar="NAME", default="auto", help="player (default: the best one that works)")
     parser.add_argument("--no-play", action="store_true", help="only write the file")
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="play while it is being made: sentence by sentence, or sooner with a voice "
+        "that `export --exporter onnx-stream` wrote",
+    )
 
 
 def _convert(parser: argparse.ArgumentParser) -> None:
@@ -292,6 +300,20 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.doctor:run_doctor")
 
 
+def _bench(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.bench:run_bench")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        default=[],
+        choices=tuple(PARTS),
+        help=f"measure this part only (more than once for several): {', '.join(PARTS)}",
+    )
+    about = "how long to measure each part, loading and warming up not counted (default 2)"
+    parser.add_argument("--seconds", metavar="S", type=_seconds, default=2.0, help=about)
+
+
 def _walk(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.walk:run_walk")
     parser.add_argument("--steps", type=_positive, default=40, help="batches to train (default 40)")
@@ -314,6 +336,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "convert": _convert,
     "plugins": _plugins,
     "doctor": _doctor,
+    "bench": _bench,
     "walk": _walk,
 }
 

@@ -27,7 +27,7 @@ from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, read_lines, stop_r
 from workbench.jobs.runs import OURS, PIPER, RunView, list_runs, read_run
 from workbench.jobs.settings_files import settings_of
 from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run
-from workbench.jobs.voice_files import speaker_names
+from workbench.jobs.voice_files import exported_voices, speaker_names
 from workbench.tui.format import count
 from workbench.tui.services import (
     Beginning,
@@ -126,7 +126,7 @@ class LiveServices:
     def list_voices(self) -> Sequence[VoiceFile]:
         """Newest first."""
         voices = []
-        for path in self._workspace.voices.glob("*.onnx"):
+        for path in exported_voices(self._workspace.voices):
             try:
                 about = path.stat()
             except OSError:
