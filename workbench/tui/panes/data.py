@@ -57,10 +57,8 @@ class DataPane(Deciding):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self._scan: ScanResult | None = None
-        self._by_row: dict[int, list[Mapping[str, Any]]] = {}
         self._group: scans.Group | None = None
         self._words = ""
-        self._job = ""
         self._started = 0.0
         self._scanned = 0.0
         self._progress = ""
@@ -96,11 +94,6 @@ class DataPane(Deciding):
         self.look_at_decisions()
         self.action_rescan()
 
-    @property
-    def utterances(self) -> RowList:
-        """The lower list."""
-        return self.query_one("#utterances", RowList)
-
     def looked(self, snapshot: Snapshot, curves: RunFollower | None, curves_changed: bool) -> None:
         """Runs don't change the dataset."""
         self._show_facts()
@@ -123,28 +116,12 @@ class DataPane(Deciding):
     def _utterance_cells(self, item: Mapping[str, Any]) -> Sequence[str]:
         return utterances.cells(item, self.findings_of(item), excluded=self.why_excluded(item) is not None)
 
-    def selected_utterance(self) -> Mapping[str, Any] | None:
-        """What the cursor of the utterances stands on."""
-        return self.utterances.selected
-
-    def shown_utterances(self) -> Sequence[Mapping[str, Any]]:
-        """What the list shows."""
-        return self.utterances.items
-
-    def findings_of(self, item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """What was found about one."""
-        return self._by_row.get(int(item.get("row", -1)), [])
-
     def decided(self) -> None:
         """Draw what has changed."""
         self.utterances.refresh()
         self._show_one()
         if isinstance(self.app.screen, InspectScreen):
             self.app.screen.reread()
-
-    def busy(self) -> str:
-        """What is under way; empty when nothing is."""
-        return self._job
 
     def action_rescan(self) -> None:
         """Look at the whole dataset in a worker."""

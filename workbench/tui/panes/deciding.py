@@ -11,6 +11,7 @@ from workbench.tui.messages import JobEnded
 from workbench.tui.panes.base import Pane
 from workbench.tui.panes.utterances import Utterance
 from workbench.tui.screens.dialogs import AskScreen, PickScreen, PromptScreen
+from workbench.tui.widgets.rows import RowList
 
 if TYPE_CHECKING:
     from workbench.tui.services import Progress
@@ -35,30 +36,25 @@ class Deciding(Pane):
         super().__init__(id=id)
         self._why: Mapping[str, str] = {}
         """Why rows are excluded, by file."""
+        self._by_row: dict[int, list[Mapping[str, Any]]] = {}
+        """Findings of each line of the metadata."""
+        self._job = ""
+        """What is under way."""
 
-    def selected_utterance(self) -> Utterance | None:
-        """What the cursor of the utterances stands on."""
-        raise NotImplementedError
-
-    def shown_utterances(self) -> Sequence[Utterance]:
-        """What the list shows."""
-        raise NotImplementedError
+    @property
+    def utterances(self) -> RowList:
+        """The list of utterances."""
+        return self.query_one("#utterances", RowList)
 
     def findings_of(self, item: Utterance) -> Sequence[Mapping[str, Any]]:
         """What was found about one."""
-        raise NotImplementedError
+        return self._by_row.get(int(item.get("row", -1)), [])
 
     def decided(self) -> None:
-        """Draw what has changed."""
-        raise NotImplementedError
-
-    def busy(self) -> str:
-        """What is under way; empty when nothing is."""
-        raise NotImplementedError
+        """Draw what has changed; the pane does."""
 
     def begin(self, job: str, work: Any) -> None:
-        """Start a job in a worker."""
-        raise NotImplementedError
+        """Start a job in a worker; the pane does."""
 
     def why_excluded(self, item: Utterance) -> str | None:
         """None when it is trained."""
@@ -74,7 +70,7 @@ class Deciding(Pane):
 
     def action_exclude(self) -> None:
         """Exclude the selected utterance, or include it again."""
-        item = self.selected_utterance()
+        item = self.utterances.selected
         if item is None:
             self.say("no utterance is selected", "warn")
             return
@@ -89,7 +85,7 @@ class Deciding(Pane):
 
     def action_exclude_all(self) -> None:
         """Exclude all that are shown, after a question."""
-        items = [item for item in self.shown_utterances() if self.why_excluded(item) is None]
+        items = [item for item in self.utterances.items if self.why_excluded(item) is None]
         if not items:
             self.say("nothing is shown that is not excluded already", "warn")
             return
@@ -112,7 +108,7 @@ class Deciding(Pane):
 
     def action_correct(self) -> None:
         """Edit the text of the selected utterance."""
-        item = self.selected_utterance()
+        item = self.utterances.selected
         if item is None:
             self.say("no utterance is selected", "warn")
             return
@@ -126,7 +122,7 @@ class Deciding(Pane):
 
     def action_mend(self) -> None:
         """Make a mended copy of the selected recording."""
-        item = self.selected_utterance()
+        item = self.utterances.selected
         if item is None or not item.get("path"):
             self.say("there is no recording to mend" if item else "no utterance is selected", "warn")
             return
@@ -134,15 +130,15 @@ class Deciding(Pane):
 
     def action_mend_all(self) -> None:
         """Make mended copies of all recordings that are shown."""
-        files = [str(item["file"]) for item in self.shown_utterances() if item.get("path")]
+        files = [str(item["file"]) for item in self.utterances.items if item.get("path")]
         if not files:
             self.say("there is no recording to mend", "warn")
             return
         self._ask_how(files, f"mend all {len(files)} that are shown")
 
     def _ask_how(self, files: Sequence[str], title: str) -> None:
-        if self.busy():
-            self.say(f"{self.busy()} is under way; x cancels it", "warn")
+        if self._job:
+            self.say(f"{self._job} is under way; x cancels it", "warn")
             return
 
         def answered(name: str | None) -> None:
