@@ -55,6 +55,7 @@ VERBS: dict[str, str] = {
     "init": "write a workspace file for the recordings in a folder",
     "adopt": "write a workspace file for a Piper project; nothing of the project is changed",
     "health": "look at every row and recording; say what would not be trained and why",
+    "mismatch": "listen to every recording; say which ones do not fit their texts",
     "train": "start or resume a training and follow it",
     "runs": "list the training runs, or show or follow one",
     "stop": "stop a training at its next step, with a checkpoint",
@@ -127,6 +128,20 @@ def _adopt(parser: argparse.ArgumentParser) -> None:
 
 def _health(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.dataset:run_health")
+    parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
+
+
+def _mismatch(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.mismatch:run_mismatch")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="CKPT",
+        help="do not listen, but ask a trained voice (file, run id, 'latest' or 'best') how likely it finds each clip",
+    )
+    parser.add_argument("--threads", type=_positive, default=1, help="threads that listen (default 1)")
+    parser.add_argument(
+        "--recognizer", metavar="NAME", default="auto", help="phone recogniser (default: the best one that works)"
+    )
     parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
 
 
@@ -260,6 +275,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "init": _init,
     "adopt": _adopt,
     "health": _health,
+    "mismatch": _mismatch,
     "train": _train,
     "runs": _runs,
     "stop": _stop,

@@ -68,9 +68,9 @@ def _padded(sequences: Sequence[Sounds]) -> tuple[npt.NDArray[np.intp], npt.NDAr
 class Chance:
     """What distance a recording has to a text of the same dataset that it does not say.
 
-    It depends on the language, on how well the recogniser hears, and on both lengths, so it is measured: by stretches of
-    other texts that are as long as the text in question. A distance divided by it is 1 where the text is as good as any,
-    in every language; and how much the stretches differ tells how far below 1 a short text comes by luck.
+    It depends on the language, on how well the recogniser hears, and on both lengths, so it is measured: by stretches
+    of other texts that are as long as the text in question. A distance divided by it is 1 where the text is as good as
+    any, in every language; and how much the stretches differ tells how far below 1 a short text comes by luck.
     """
 
     def __init__(self, heard: Sequence[Sounds], texts: Sequence[Sounds]) -> None:
@@ -89,7 +89,7 @@ class Chance:
         self._spread = max(1e-6, _MAD_TO_SIGMA * float(np.median(apart * np.sqrt(lengths)[:, None])))
 
     def relative(self, heard: Sequence[Sounds], texts: Sequence[Sounds]) -> tuple[Numbers, Numbers]:
-        """Distance of each pair as a share of what chance gives, and how many standard deviations below chance it is."""
+        """Distance of each pair as a share of what chance gives, and its standard deviations below chance."""
         found = distances(heard, texts)
         # Medians: a stretch may be of the very text.
         usual = np.maximum(np.median(self._by_chance(heard, texts), axis=1), 1e-6)

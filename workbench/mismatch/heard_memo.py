@@ -1,7 +1,7 @@
 """Phones that were heard before, in the workspace's cache folder, by the recording's content.
 
-To hear is by far the dearest part, so each recording's phones are written down at once: whoever stops in the middle goes
-on from there. Only a convenience: whatever goes wrong with the file, the recording is heard again.
+To hear is by far the dearest part, so each recording's phones are written down at once: whoever stops in the middle
+goes on from there. Only a convenience: whatever goes wrong with the file, the recording is heard again.
 """
 
 from __future__ import annotations

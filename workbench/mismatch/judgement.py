@@ -171,7 +171,7 @@ def _with_swaps(clips: list[Judged]) -> list[Judged]:
 
 
 def _blocks(clips: Sequence[Judged]) -> list[range]:
-    """Runs of recordings that fit texts the same number of rows away; what was not judged in between does not end one."""
+    """Runs of recordings that fit texts equally many rows away; what was not judged in between does not end one."""
     blocks: list[range] = []
     run: list[int] = []
     offset = 0

@@ -28,7 +28,7 @@ class Line:
 
 
 def findings_of(judgement: Judgement, lines: Sequence[Line], table: str) -> list[Finding]:
-    """What is wrong, blocks first, then row by row, then what was not judged.
+    """What is wrong, blocks first, then row by row, then what was not judged. A swap is one finding.
 
     Args:
         judgement: of the dataset.
@@ -47,7 +47,8 @@ def findings_of(judgement: Judgement, lines: Sequence[Line], table: str) -> list
     else:
         found += [_block(judgement, block, lines, table) for block in judgement.blocks]
         for place, clip in enumerate(judgement.clips):
-            if (kind := _KINDS.get(clip.verdict)) is not None:
+            first = clip.verdict is not Verdict.SWAPPED or clip.match is None or place < clip.match.index
+            if first and (kind := _KINDS.get(clip.verdict)) is not None:
                 found.append(_clip(kind, judgement, place, clip, lines, table))
     for verdict, kind, why in _NOT_JUDGED:
         rows = [line.row for line, clip in zip(lines, judgement.clips, strict=True) if clip.verdict is verdict]
@@ -86,7 +87,7 @@ def _clip(kind: RuleKind, judgement: Judgement, place: int, clip: Judged, lines:
         evidence |= {"best_line": other.row, "best_distance": round(clip.match.distance, 3)}
         message = f"the audio of line {line.row} fits the text of line {other.row} ('{_short(other.text, _SHOWN_TEXT)}'"
         message += f", distance {clip.match.distance:.2f}), not its own ({said})"
-        message += ", and the other way round" if kind is kinds.SWAPPED else ""
+        message += f", and that of line {other.row} the text of line {line.row}" if kind is kinds.SWAPPED else ""
     elif kind is kinds.WRONG:
         message = f"the audio does not say '{_short(line.text, _SHOWN_TEXT)}', nor clearly another text ({said})"
     else:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 from workbench.api import PhoneRecognizer
@@ -21,33 +20,32 @@ class PhoneRecognizerContract:
         pytest.fail("the subclass must define the fixture 'recognizer'")
 
     @pytest.fixture
-    def speech(self) -> npt.NDArray[np.float32]:
-        """Two to ten seconds of speech at the recogniser's rate, full scale = 1."""
+    def speech(self) -> Any:
+        """float32 numpy array of two to ten seconds of speech at the recogniser's rate, full scale = 1."""
         pytest.fail("the subclass must define the fixture 'speech'")
 
     def test_it_has_a_version_and_a_rate(self, recognizer: PhoneRecognizer) -> None:
         assert one_line(recognizer.version)
         assert recognizer.sample_rate >= 8_000
 
-    def test_speech_gives_phones_and_the_same_ones_each_time(
-        self, recognizer: PhoneRecognizer, speech: npt.NDArray[np.float32]
-    ) -> None:
+    def test_speech_gives_phones_and_the_same_ones_each_time(self, recognizer: PhoneRecognizer, speech: Any) -> None:
         heard = list(recognizer.hear(speech))
         seconds = len(speech) / recognizer.sample_rate
         assert 3 * seconds <= len(heard) <= 30 * seconds
         assert all(isinstance(phone, str) and phone for phone in heard)
         assert list(recognizer.hear(speech)) == heard
 
-    def test_a_long_recording_is_heard_to_its_end(
-        self, recognizer: PhoneRecognizer, speech: npt.NDArray[np.float32]
-    ) -> None:
+    def test_a_long_recording_is_heard_to_its_end(self, recognizer: PhoneRecognizer, speech: Any) -> None:
         times = 1 + int(90 * recognizer.sample_rate / len(speech))
-        alone, together = len(recognizer.hear(speech)), len(recognizer.hear(np.tile(speech, times)))
+        alone, together = (
+            len(recognizer.hear(speech)),
+            len(recognizer.hear(speech.reshape(1, -1).repeat(times, 0).reshape(-1))),
+        )
         assert 0.8 * times * alone <= together <= 1.2 * times * alone
 
-    def test_no_speech_and_hardly_any_samples_are_no_crash(self, recognizer: PhoneRecognizer) -> None:
+    def test_no_speech_and_hardly_any_samples_are_no_crash(self, recognizer: PhoneRecognizer, speech: Any) -> None:
         for samples in (0, 1, 100, recognizer.sample_rate):
-            assert len(recognizer.hear(np.zeros(samples, dtype=np.float32))) <= 3
+            assert len(recognizer.hear(speech[:samples] * 0)) <= 3
 
     def test_it_can_be_closed_twice(self, recognizer: PhoneRecognizer) -> None:
         recognizer.close()
