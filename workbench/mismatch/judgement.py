@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -24,6 +24,8 @@ _NEARER = 0.2
 """By how much of chance another text must be nearer than a recording's own."""
 _CERTAIN = 5.0
 """Standard deviations below chance that another text must be: the best of ten thousand reaches 4."""
+_CERTAIN_NEIGHBOUR = 3.5
+"""The same for a text nearby, where a recording is far from its own: the best of six reaches 2."""
 _SHORTEST_BLOCK = 3
 _UNHEARD_SHARE = 0.5
 
@@ -107,8 +109,8 @@ def judge(heard: Sequence[Sounds | None], texts: Sequence[Sounds | None]) -> Jud
     blocks = _blocks(clips)
     for block in blocks:
         for place in block:
-            if clips[place].match is not None:
-                clips[place] = Judged(verdict=Verdict.SHIFTED, distance=clips[place].distance, match=clips[place].match)
+            if clips[place].verdict in (Verdict.ELSEWHERE, Verdict.WRONG, Verdict.DOUBTFUL):
+                clips[place] = replace(clips[place], verdict=Verdict.SHIFTED)
     return _complete(_with_swaps(clips), limit=limit, median=float(np.median(own)), blocks=blocks)
 
 
@@ -137,15 +139,15 @@ def _matches(
     candidates = {
         index: match
         for index, match in enumerate(best_neighbours(ones, others, places, chance))
-        if match is not None and _is_better(match, float(own[index]))
+        if match is not None and _is_better(match, own[index], _CERTAIN_NEIGHBOUR if own[index] >= limit else _CERTAIN)
     }
     suspicious = [index for index in range(len(ones)) if own[index] >= limit and index not in candidates]
     everywhere = best_anywhere(ones, others, suspicious, chance) if suspicious else {}
-    return candidates | {index: match for index, match in everywhere.items() if _is_better(match, float(own[index]))}
+    return candidates | {index: match for index, match in everywhere.items() if _is_better(match, own[index], _CERTAIN)}
 
 
-def _is_better(match: Match, own: float) -> bool:
-    return match.distance < SURELY_WRONG and match.distance <= own - _NEARER and match.certainty >= _CERTAIN
+def _is_better(match: Match, own: float, certainty: float) -> bool:
+    return match.distance < SURELY_WRONG and match.distance <= own - _NEARER and match.certainty >= certainty
 
 
 def _verdict(distance: float, limit: float, match: Match | None) -> Verdict:
@@ -165,13 +167,16 @@ def _with_swaps(clips: list[Judged]) -> list[Judged]:
         for place, clip in enumerate(clips)
     ]
     return [
-        Judged(verdict=Verdict.SWAPPED, distance=clip.distance, match=clip.match) if is_swapped else clip
+        replace(clip, verdict=Verdict.SWAPPED) if is_swapped else clip
         for clip, is_swapped in zip(clips, swapped, strict=True)
     ]
 
 
 def _blocks(clips: Sequence[Judged]) -> list[range]:
-    """Runs of recordings that fit texts equally many rows away; what was not judged in between does not end one."""
+    """Runs of recordings that fit texts equally many rows away.
+
+    Only a recording that fits its own text, or one elsewhere, ends a run: a text in between may be too short.
+    """
     blocks: list[range] = []
     run: list[int] = []
     offset = 0
@@ -181,7 +186,7 @@ def _blocks(clips: Sequence[Judged]) -> list[range]:
             blocks.append(range(run[0], run[-1] + 1))
 
     for place, clip in enumerate(clips):
-        if clip.verdict in (Verdict.SHORT, Verdict.UNHEARD):
+        if clip.match is None and clip.verdict is not Verdict.FITS:
             continue
         away = clip.match.index - place if clip.match is not None else 0
         if run and away != offset:

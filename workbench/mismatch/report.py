@@ -99,7 +99,8 @@ def _block(judgement: Judgement, block: range, lines: Sequence[Line], table: str
     first, last = judgement.clips[block[0]].match, judgement.clips[block[-1]].match
     if first is None or last is None:
         raise ValueError("a block ends with recordings that fit another text")
-    shifted = [clip for clip in (judgement.clips[place] for place in block) if clip.verdict is Verdict.SHIFTED]
+    inside = (judgement.clips[place] for place in block)
+    shifted = [(clip.distance or 0.0, clip.match.distance) for clip in inside if clip.match is not None]
     offset = first.index - block[0]
     rows = f"{abs(offset)} row{'' if abs(offset) == 1 else 's'} {'below' if offset > 0 else 'above'}"
     message = (
@@ -110,8 +111,8 @@ def _block(judgement: Judgement, block: range, lines: Sequence[Line], table: str
     return _finding(
         kinds.SHIFTED, f"{table}:{lines[block[0]].row}", message,
         first_line=lines[block[0]].row, last_line=lines[block[-1]].row, offset=offset, clips=len(shifted),
-        distance=round(sum(clip.distance or 0.0 for clip in shifted) / len(shifted), 3),
-        best_distance=round(sum(clip.match.distance for clip in shifted if clip.match) / len(shifted), 3),
+        distance=round(sum(own for own, _ in shifted) / len(shifted), 3),
+        best_distance=round(sum(other for _, other in shifted) / len(shifted), 3),
     )  # fmt: skip
 
 

@@ -127,7 +127,8 @@ def batches(lengths: Sequence[int]) -> list[list[int]]:
             parts.append([])
         parts[-1].append(index)
     if len(parts) > 1 and len(parts[-1]) < _FEWEST_CLIPS:
-        parts[-2] += parts.pop()
+        rest = parts.pop()
+        parts[-1] += rest
     return parts
 
 
