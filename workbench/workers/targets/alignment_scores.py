@@ -17,7 +17,6 @@ from core_vits.synthesizer import Synthesizer
 from workbench.errors import CheckpointError, DatasetError, RunError
 from workbench.jobs.rundir import PREPARED, read_json
 from workbench.mismatch.likelihoods import Scale, Scored, scale_of, unlikely
-from workbench.workers.targets.low_priority import with_low_priority
 
 Progress = Callable[[float, float, str], None]
 
@@ -45,13 +44,9 @@ def score(checkpoint: str, run_folder: str, table: str, progress: Progress | Non
         RunError: the run was not prepared.
         DatasetError: its prepared clips are gone.
     """
-    return with_low_priority(lambda: _score(Path(checkpoint), Path(run_folder), table, progress))
-
-
-def _score(checkpoint: Path, run: Path, table: str, progress: Progress | None) -> dict[str, Any]:
-    prepared = _prepared(run)
+    prepared = _prepared(Path(run_folder))
     try:
-        generator = load_generator(checkpoint)
+        generator = load_generator(Path(checkpoint))
         reader = CacheReader(Path(prepared["cache"]))
         dataset = ClipDataset(
             reader,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,11 +21,11 @@ from workbench.config import Workspace
 from workbench.errors import PluginError
 from workbench.host import Host, Registered
 from workbench.mismatch.heard_memo import HeardMemo, recording_digest
-from workbench.workers.targets.low_priority import low_priority_threads
 
 Progress = Callable[[float, float, str], None]
 Phones = tuple[str, ...]
 
+_NICENESS = 10
 _WAITING_PER_THREAD = 4
 _COST_UNTIL_KNOWN = 0.1
 """Seconds of hearing for a second of speech, until this machine's own speed is known."""
@@ -59,7 +62,7 @@ class Hearing:
         for recognizer in self._recognizers:
             self._idle.put(recognizer)
         self._memo = HeardMemo(workspace.cache, [self._name, str(self._recognizers[0].version)])
-        self._pool = low_priority_threads(threads)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hearing", initializer=_give_way)
         self._threads = threads
         self._failures: list[str] = []
         self._before = self._now = 0
@@ -143,6 +146,12 @@ class Hearing:
         left = max(0.0, total - self._speech)
         minutes, seconds = divmod(round(left * cost), 60)
         return f"{left / 3600:.2f} h of speech left, about {minutes}:{seconds:02} min"
+
+
+def _give_way() -> None:
+    # A process can lower its priority but not raise it again, and this one has other calls to answer.
+    with contextlib.suppress(OSError):  # Linux has a priority for each thread; others refuse the number
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _digest(path: Path | None) -> str:

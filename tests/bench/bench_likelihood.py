@@ -1,0 +1,138 @@
+"""Does a trained voice rank clips with a wrong text first? A short real training on the demo data with swapped texts.
+
+    python tests/bench/bench_likelihood.py                   # a line every 500 steps
+    python tests/bench/bench_likelihood.py --steps 6000 --every 1000
+
+Quality tiny, trained by mel, KL and duration loss. The discriminators stay out: they have no say in the alignment, and
+are most of a step's time. The wrong texts are in the training, as they are in a user's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tomli_w
+import torch
+
+from core_vits.cache import CacheReader
+from core_vits.config import PRESETS, ModelConfig
+from core_vits.dataset import ClipDataset, collate
+from core_vits.likelihood import path_likelihood
+from core_vits.losses import duration_loss, kl_loss, mel_loss, target_segments
+from core_vits.spectrogram import mel_spectrogram
+from core_vits.synthesizer import Synthesizer
+from workbench.jobs.rundir import read_json
+from workbench.mismatch.likelihoods import scale_of
+from workbench.train import prepare
+from workbench.workers.targets.alignment_scores import batches
+
+DEMO = Path(__file__).resolve().parents[2] / "workbench" / "demo"
+SEED = 1
+PAIRS = 4
+
+
+def prepared(folder: Path, config: ModelConfig) -> tuple[ClipDataset, list[int], set[int]]:
+    """The demo's clips with some texts exchanged: the clips, the line of each, and the lines that are wrong."""
+    rows = [line.split("|") for line in (DEMO / "metadata.csv").read_text("utf-8").splitlines()]
+    chosen = random.Random(SEED).sample(range(len(rows)), 2 * PAIRS)
+    for one, other in zip(chosen[::2], chosen[1::2], strict=True):
+        rows[one][-1], rows[other][-1] = rows[other][-1], rows[one][-1]
+    (folder / "metadata.csv").write_text("".join("|".join(row) + "\n" for row in rows), "utf-8")
+    settings = {
+        "voice": {"name": "probe", "language": "ru", "quality": "tiny"},
+        "dataset": {"audio": str(DEMO / "wavs")},
+        "audio": {"sample_rate": config.audio.sample_rate},
+        "workspace": {"root": str(folder), "file": str(folder / "workbench.toml")},
+    }
+    run = folder / "runs" / "1"
+    run.mkdir(parents=True)
+    (run / "run.toml").write_text(tomli_w.dumps(settings), "utf-8")
+    (run / "run.json").write_text("{}", "utf-8")
+    with contextlib.redirect_stdout(io.StringIO()):
+        prepare.prepare(run)
+    found = read_json(run / "prepare.json")
+    clips = ClipDataset(CacheReader(Path(found["cache"])), [clip["key"] for clip in found["trained"]], config.audio)
+    return clips, [clip["line"] for clip in found["trained"]], {row + 1 for row in chosen}
+
+
+def training(generator: Synthesizer, clips: ClipDataset, batch_size: int) -> Iterator[float]:
+    """Train; the KL loss of each step."""
+    config = generator.config
+    optimizer = torch.optim.AdamW(generator.parameters(), 1e-3, betas=(0.8, 0.99), weight_decay=0.01)
+    order = random.Random(SEED)
+    while True:
+        places = order.sample(range(len(clips)), len(clips))
+        for begin in range(0, len(places) - batch_size + 1, batch_size):
+            batch = collate([clips[place] for place in places[begin : begin + batch_size]])
+            generator.train()
+            output = generator(
+                batch.phoneme_ids_BT, batch.phoneme_lengths_B, batch.spectrogram_BCF, batch.spectrogram_lengths_B
+            )
+            target = target_segments(output, batch.audio_B1S, batch.spectrogram_BCF, config)
+            mel = mel_loss(target.mel_BML, mel_spectrogram(output.audio_B1S.squeeze(1), config.audio))
+            kl = kl_loss(output)
+            optimizer.zero_grad()
+            (45 * mel + kl + duration_loss(output)).backward()
+            torch.nn.utils.clip_grad_norm_(generator.parameters(), 100.0)
+            optimizer.step()
+            yield float(kl.detach())
+
+
+def gains(generator: Synthesizer, clips: ClipDataset) -> np.ndarray:
+    """How much likelier each clip is under its own text."""
+    generator.eval()
+    result = np.full(len(clips), np.nan)
+    for indices in batches(clips.lengths):
+        # The batch is in an order of its own; a clip's key says which it is.
+        batch = [clips[index] for index in indices]
+        place = {clip.key: index for clip, index in zip(batch, indices, strict=True)}
+        found = path_likelihood(generator, together := collate(batch))
+        for key, gain in zip(together.keys, (found.own_B - found.others_B).tolist(), strict=True):
+            result[place[key]] = gain
+    return result
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--every", type=int, default=500)
+    parser.add_argument("--batch-size", type=int, default=8)
+    options = parser.parse_args()
+    torch.manual_seed(SEED)
+    torch.set_num_threads(1)
+    config = PRESETS["tiny"]
+    generator = Synthesizer(config)
+    with tempfile.TemporaryDirectory() as folder:
+        clips, lines, wrong = prepared(Path(folder), config)
+        is_wrong = np.array([line in wrong for line in lines])
+        print(f"{len(lines)} clips, {int(is_wrong.sum())} with another clip's text; batches of {options.batch_size}")
+        print("step    kl      AUC    wrong among the first   median gain / spread   told   wrong   steps a second")
+        begun = time.monotonic()
+        for step, kl in enumerate(training(generator, clips, options.batch_size), start=1):
+            if step % options.every == 0:
+                found = gains(generator, clips)
+                scale = scale_of(found)
+                first = is_wrong[np.argsort(found)[: is_wrong.sum()]].sum()
+                area = float(np.greater.outer(found[~is_wrong], found[is_wrong]).mean())
+                told = (found < scale.limit) & (not scale.unusable)
+                print(
+                    f"{step:<7} {kl:<7.3f} {area:.4f} {first}/{is_wrong.sum():<20} {scale.median:.4f} / "
+                    f"{scale.spread:<14.4f} {told.sum():<6} {(told & is_wrong).sum():<7} "
+                    f"{step / (time.monotonic() - begun):.2f}",
+                    flush=True,
+                )
+            if step == options.steps:
+                break
+
+
+if __name__ == "__main__":
+    main()
