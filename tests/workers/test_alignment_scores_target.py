@@ -20,7 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared run of twelve clips with a checkpoint that has not learned anything."""
     project = Project(tmp_path_factory.mktemp("project"))
     for number in range(12):
-        project.clip(f"clip{number}", f"{TEXT} {number}.", seconds=4 + number / 4, seed=number)
+        project.clip(f"clip{number}", f"{TEXT} {number}.", seconds=2 + number / 20, seed=number)
     run = project.run()
     prepared(run)
     write_checkpoint(run / "checkpoints" / "epoch=0-step=2.ckpt")
