@@ -52,6 +52,18 @@ def read_recording(path: Path) -> Recording:
     Raises:
         AudioError: not an audio file, without samples, shorter than its header says, or not finite.
     """
+    samples_SC, rate = _read(path)
+    samples = samples_SC[:, 0] if samples_SC.shape[1] == 1 else samples_SC.mean(axis=1)
+    peak = max(float(samples_SC.max()), -float(samples_SC.min()))
+    return Recording(np.ascontiguousarray(samples), rate, samples_SC.shape[1], peak)
+
+
+def _read(path: Path) -> tuple[npt.NDArray[np.float32], int]:
+    """All channels [samples, channels], and their rate in Hz.
+
+    Raises:
+        AudioError: see `read_recording`.
+    """
     try:
         with soundfile.SoundFile(path) as file:
             promised, rate = file.frames, int(file.samplerate)
@@ -68,9 +80,7 @@ def read_recording(path: Path) -> Recording:
         raise AudioError("has no samples. Record it again, or delete the row.")
     if not np.isfinite(samples_SC).all():
         raise AudioError("has samples that are not finite numbers. Convert it again.")
-    samples = samples_SC[:, 0] if samples_SC.shape[1] == 1 else samples_SC.mean(axis=1)
-    peak = max(float(samples_SC.max()), -float(samples_SC.min()))
-    return Recording(np.ascontiguousarray(samples), rate, samples_SC.shape[1], peak)
+    return samples_SC, rate
 
 
 def decode(path: Path) -> tuple[Samples, int]:
@@ -81,6 +91,16 @@ def decode(path: Path) -> tuple[Samples, int]:
     """
     recording = read_recording(path)
     return recording.samples, recording.sample_rate
+
+
+def decode_first_channel(path: Path) -> tuple[Samples, int]:
+    """Samples of the first channel at their own rate, and that rate in Hz.
+
+    Raises:
+        AudioError: see `read_recording`.
+    """
+    samples_SC, rate = _read(path)
+    return np.ascontiguousarray(samples_SC[:, 0]), rate
 
 
 # Sizes that a program writes which can't know the size yet (it writes to a pipe).

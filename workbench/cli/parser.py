@@ -56,6 +56,7 @@ VERBS: dict[str, str] = {
     "adopt": "write a workspace file for a Piper project; nothing of the project is changed",
     "health": "look at every row and recording; say what would not be trained and why",
     "mismatch": "listen to every recording; say which ones do not fit their texts",
+    "curate": "exclude rows, correct texts, mend copies of recordings; table and recordings stay as they are",
     "train": "start or resume a training and follow it",
     "runs": "list the training runs, or show or follow one",
     "stop": "stop a training at its next step, with a checkpoint",
@@ -143,6 +144,30 @@ def _mismatch(parser: argparse.ArgumentParser) -> None:
         "--recognizer", metavar="NAME", default="auto", help="phone recogniser (default: the best one that works)"
     )
     parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
+
+
+def _curate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.curate:run_curate")
+    parser.add_argument(
+        "action",
+        metavar="ACTION",
+        nargs="?",
+        default="list",
+        choices=("list", "exclude", "include", "correct", "mend", "take", "undo", "write"),
+        help="list (default), exclude FILE…, include FILE…, correct FILE TEXT, mend FILE…, take FILE OTHER, undo, or "
+        "write FOLDER",
+    )
+    parser.add_argument("items", metavar="ITEM", nargs="*", help="recordings as the metadata names them; see ACTION")
+    parser.add_argument("--why", metavar="TEXT", default="", help="exclude: the reason, kept with the row")
+    parser.add_argument(
+        "--how",
+        metavar="WAY[,WAY]",
+        type=_ways,
+        default=(),
+        help="mend: left (first channel alone), dc (no constant offset), rate (the voice's), trim (silence at both "
+        "ends); a copy is always 16-bit mono",
+    )
+    parser.add_argument("--gain", metavar="DB", type=_decibels, default=0.0, help="mend: louder or quieter, in dB")
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -276,6 +301,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "adopt": _adopt,
     "health": _health,
     "mismatch": _mismatch,
+    "curate": _curate,
     "train": _train,
     "runs": _runs,
     "stop": _stop,
@@ -301,6 +327,24 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
     return number
+
+
+def _ways(text: str) -> tuple[str, ...]:
+    ways = tuple(way.strip() for way in text.split(","))
+    unknown = next((way for way in ways if way not in ("left", "dc", "rate", "trim")), None)
+    if unknown is not None:
+        raise argparse.ArgumentTypeError(f"'{unknown}' is not one of left, dc, rate, trim")
+    return ways
+
+
+def _decibels(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not -60 <= value <= 60:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of decibels from -60 to 60")
+    return value
 
 
 def _seconds(text: str) -> float:

@@ -116,6 +116,9 @@ class DatasetSettings(Checked):
     type: str = setting(
         TEXT, "What the last column holds: text, or phoneme_ids (numbers between spaces).", one_of(TEXT, PHONEME_IDS)
     )
+    curation: str = setting(
+        "curation", "Folder of excluded rows, corrected texts and mended copies; relative to this file.", _path
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

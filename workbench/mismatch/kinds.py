@@ -11,7 +11,7 @@ SWAPPED = RuleKind(
     severity=Severity.WARNS,
     summary="two recordings have each other's text",
     effect=_LEARNS_WRONG,
-    fix="Listen to both, and exchange the two file names in the table.",
+    fix="Listen to both, and exchange their file names in the table (or `workbench curate take`).",
 )
 SHIFTED = RuleKind(
     name="mismatch.shifted",
@@ -25,14 +25,14 @@ ELSEWHERE = RuleKind(
     severity=Severity.WARNS,
     summary="a recording fits the text of another line",
     effect=_LEARNS_WRONG,
-    fix="Listen to it, and give it the text that it says.",
+    fix="Listen to it, and give it the text that it says (`workbench curate correct`).",
 )
 WRONG = RuleKind(
     name="mismatch.text",
     severity=Severity.WARNS,
     summary="a recording is as far from its text as from any other",
     effect=_LEARNS_WRONG,
-    fix="Listen to it, and correct the text or delete the row.",
+    fix="Listen to it, and correct the text or leave the row out (`workbench curate`).",
 )
 DOUBTFUL = RuleKind(
     name="mismatch.doubtful",
@@ -67,7 +67,7 @@ UNLIKELY = RuleKind(
     severity=Severity.WARNS,
     summary="a trained voice finds a clip much less likely under its text than the others",
     effect=_LEARNS_WRONG,
-    fix="Listen to it, and correct the text, the recording, or delete the row.",
+    fix="Listen to it, and correct the text, or leave the row out (`workbench curate`).",
 )
 
 KINDS = (SWAPPED, SHIFTED, ELSEWHERE, WRONG, DOUBTFUL, SHORT, UNHEARD, UNUSABLE, UNLIKELY)

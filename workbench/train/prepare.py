@@ -18,7 +18,7 @@ from typing import Any
 
 from core_vits.audio import AudioError
 from core_vits.cache import CacheError, CacheSettings, CacheWriter, Entry, clip_key
-from core_vits.manifest import ManifestError, Row, find_recording
+from core_vits.manifest import ManifestError, Row
 from core_vits.phonemes import NUM_SYMBOLS
 from workbench.config import HOP_LENGTH, Workspace, shown, workspace_from_dict
 from workbench.config.settings import TEXT
@@ -26,6 +26,7 @@ from workbench.errors import RunError, WorkbenchError
 from workbench.host import Host
 from workbench.jobs import rundir
 from workbench.jobs.checks import not_found, refuse_too_few
+from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
 from workbench.jobs.inherited import check_symbols, inherited, number_speakers
 from workbench.train.cutting import Cut, CutPlan, cut_all
@@ -108,9 +109,10 @@ class Preparation:
         """Find each row's recording, and its clip if it was made before; phonemes of the others."""
         new: list[tuple[Row, Path]] = []
         first_line: dict[str, int] = {}
+        curation = read_curation(self._workspace.curation)
         for done, row in enumerate(rows):
             self._progress(done, len(rows), "looking for clips that are prepared already")
-            path = find_recording(self._workspace.audio_folder, row.file)
+            path = curation.recording(self._workspace.audio_folder, row.file)
             if path is None:
                 plan.drop(row, not_found(self._workspace, row.file))
                 continue

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core_vits.manifest import ManifestError, Row, find_recording
+from core_vits.manifest import ManifestError, Row
 from workbench.api import Finding, Severity
 from workbench.config import Workspace, load_workspace
 from workbench.errors import DatasetError
 from workbench.host import Host
+from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
 from workbench.mismatch.judgement import Judgement, judge
 from workbench.mismatch.report import Line, findings_of
@@ -52,10 +53,11 @@ def listen(
         rows = read_table(workspace).rows
     except ManifestError as error:
         raise DatasetError(str(error)) from None
+    curation = read_curation(workspace.curation)
     hearing = Hearing(workspace, host, registered, threads)
     try:
         expected = _expected(workspace, host, rows)
-        heard = hearing.hear([find_recording(workspace.audio_folder, row.file) for row in rows], progress)
+        heard = hearing.hear([curation.recording(workspace.audio_folder, row.file) for row in rows], progress)
     finally:
         hearing.close()
     lines = [
