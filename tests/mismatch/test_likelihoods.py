@@ -42,6 +42,13 @@ def test_a_clip_near_chance_is_told_however_much_the_others_differ() -> None:
     assert 0 < scale.limit < 0.1
 
 
+def test_a_voice_that_has_only_begun_to_read_informs_and_does_not_warn() -> None:
+    found = clips([*usual(spread=0.04), -0.02])
+    findings = unlikely(found, scale_of(np.array([clip.gain for clip in found])), "m.csv")
+    assert "m.csv:62" in {finding.subject for finding in findings}
+    assert {finding.severity for finding in findings} == {Severity.INFO}
+
+
 def test_a_voice_that_does_not_tell_texts_apart_accuses_nobody() -> None:
     found = clips(np.random.default_rng(2).normal(0.001, 0.01, 60).tolist())
     (finding,) = unlikely(found, scale_of(np.array([clip.gain for clip in found])), "m.csv")

@@ -15,8 +15,11 @@ FEWEST_CLIPS = 10
 _SPREADS = 3.5
 """Robust standard deviations below the dataset's median from which a clip is told."""
 _SHARE_OF_MEDIAN = 0.2
-_APART = 4.0
-"""Robust standard deviations that the median must be above 0, where other texts fit as well as the own one."""
+_BEGUN = 1.5
+"""Robust standard deviations that the median must be above 0, where other texts fit as well as the own one, for a voice
+to have begun to read: the wrong clips are then mostly the lowest, but right ones are among them."""
+_SURE = 4.0
+"""The same for findings that warn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +53,11 @@ class Scale:
     unusable: str = ""
     """Why nothing can be told; empty when it can."""
 
+    @property
+    def severity(self) -> Severity:
+        """A voice that has only begun to read informs, one that reads warns."""
+        return Severity.WARNS if self.median > _SURE * self.spread else Severity.INFO
+
 
 def scale_of(gains: Numbers) -> Scale:
     """What is usual.
@@ -63,7 +71,7 @@ def scale_of(gains: Numbers) -> Scale:
     median = float(np.median(known))
     spread = 1.4826 * float(np.median(np.abs(known - median)))
     unusable = ""
-    if median <= _APART * spread:
+    if median <= _BEGUN * spread:
         unusable = "the voice does not yet tell a clip's own text from others: train longer, then ask again"
     return Scale(
         median=median,
@@ -88,7 +96,7 @@ def unlikely(clips: Sequence[Scored], scale: Scale, table: str) -> list[Finding]
     return [
         _finding(
             kinds.UNLIKELY.name,
-            kinds.UNLIKELY.severity,
+            scale.severity,
             f"{table}:{clip.row}",
             f"{clip.file} is hardly likelier under its own text than under others (gain {clip.gain:.3f}, usual "
             f"{scale.median:.3f}): '{_short(clip.text)}'. {kinds.UNLIKELY.fix}",
