@@ -23,7 +23,7 @@ OTHER_TEXTS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Likelihood:
-    """Mean log-likelihood of a frame and latent channel along the best path, float32."""
+    """Mean log-likelihood of a frame along the best path, summed over latent channels, float32."""
 
     own_B: Tensor
     """Under the utterance's own text."""
@@ -62,7 +62,7 @@ def path_likelihood(generator: Synthesizer, batch: Batch) -> Likelihood:
         path_BF = align(score_BFT, batch.spectrogram_lengths_B, text_lengths_B.minimum(batch.spectrogram_lengths_B))
         along_BF = score_BFT.gather(2, path_BF.phoneme_of_frame_BF.clamp_min(0).unsqueeze(2)).squeeze(2)
         total_B = (along_BF * frame_mask.squeeze(1)).sum(1)
-        mean_B = total_B / (batch.spectrogram_lengths_B * mean_BDT.shape[1])
+        mean_B = total_B / batch.spectrogram_lengths_B
         known_B: Tensor = mean_B.masked_fill(~fits_B, torch.nan)
         return known_B
 

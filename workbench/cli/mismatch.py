@@ -65,6 +65,7 @@ def _score(workspace: Workspace, name: str, console: Console) -> Mapping[str, An
             f"{shown(checkpoint)}: it belongs to no run of the workbench, so its prepared clips are not known; name a "
             "checkpoint of a run, or leave out --checkpoint"
         )
+    console.note(f"asking {checkpoint.name} of {run.name}")
     with Worker("torch") as worker, held(checkpoint):
         report: Mapping[str, Any] = worker.call(
             SCORE,

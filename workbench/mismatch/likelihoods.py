@@ -31,7 +31,7 @@ class Scored:
     file: str
     text: str
     own: float
-    """Mean log-likelihood of a frame and latent channel under its text."""
+    """Mean log-likelihood of a frame under its text."""
     others: float
     """The same under other texts; NaN where none fits."""
 
