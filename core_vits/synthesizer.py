@@ -109,7 +109,7 @@ class Synthesizer(nn.Module):
         if config.num_speakers > 1:
             self.emb_g = nn.Embedding(config.num_speakers, speaker)
 
-    def _speaker(self, speaker_ids_B: Tensor | None) -> Tensor | None:
+    def speaker_embedding(self, speaker_ids_B: Tensor | None) -> Tensor | None:
         """The speaker embedding [B, G, 1].
 
         Raises:
@@ -160,7 +160,7 @@ class Synthesizer(nn.Module):
         dtype = spectrogram_BNF.dtype
         text_mask = length_mask(text_lengths_B, ids_BT.shape[1], dtype)
         frame_mask = length_mask(frame_lengths_B, spectrogram_BNF.shape[2], dtype)
-        speaker = self._speaker(speaker_ids_B)
+        speaker = self.speaker_embedding(speaker_ids_B)
 
         hidden, text_mean, text_log_std = self.enc_p(ids_BT, text_mask)
         posterior, mean, log_std = self.enc_q(spectrogram_BNF, frame_mask, speaker, posterior_noise_BDF)
@@ -291,7 +291,7 @@ class Synthesizer(nn.Module):
             ValueError: if speaker ids are missing.
         """
         text_mask = length_mask(text_lengths_B, ids_BT.shape[1], self.enc_p.emb.weight.dtype)
-        speaker = self._speaker(speaker_ids_B)
+        speaker = self.speaker_embedding(speaker_ids_B)
         hidden, text_mean, text_log_std = self.enc_p(ids_BT, text_mask)
         if duration_noise_B2T is None:
             duration_noise_B2T = torch.randn_like(hidden[:, :2])

@@ -201,6 +201,26 @@ class Verifier(Protocol):
 
 
 @runtime_checkable
+class PhoneRecognizer(Protocol):
+    """Recordings to phones, whatever the language. One thread, one object: it need not be thread-safe."""
+
+    version: str
+    """Engine and model; part of every key of what was heard, so it changes when the phones may."""
+    sample_rate: int
+    """Hz that it wants."""
+
+    def hear(self, samples: Any) -> Sequence[str]:
+        """Phones in IPA, in their order; none where there is no speech.
+
+        Args:
+            samples: float32 numpy array of a mono recording at `sample_rate`, full scale = 1, of any length.
+        """
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+
+
+@runtime_checkable
 class Player(Protocol):
     """Makes a WAV heard.
 

@@ -56,6 +56,7 @@ VERBS: dict[str, str] = {
     "init": "write a workspace file for the recordings in a folder",
     "adopt": "write a workspace file for a Piper project; nothing of the project is changed",
     "health": "look at every row and recording; say what would not be trained and why",
+    "mismatch": "listen to every recording; say which ones do not fit their texts",
     "curate": "exclude rows, correct texts, mend copies of recordings; table and recordings stay as they are",
     "prepare": "make the clips that a training needs, here or on many machines",
     "train": "start or resume a training and follow it",
@@ -131,6 +132,20 @@ def _adopt(parser: argparse.ArgumentParser) -> None:
 
 def _health(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.dataset:run_health")
+    parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
+
+
+def _mismatch(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.mismatch:run_mismatch")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="CKPT",
+        help="do not listen, but ask a trained voice (file, run id, 'latest' or 'best') how likely it finds each clip",
+    )
+    parser.add_argument("--threads", type=_positive, default=1, help="threads that listen (default 1)")
+    parser.add_argument(
+        "--recognizer", metavar="NAME", default="auto", help="phone recogniser (default: the best one that works)"
+    )
     parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
 
 
@@ -324,6 +339,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "init": _init,
     "adopt": _adopt,
     "health": _health,
+    "mismatch": _mismatch,
     "curate": _curate,
     "prepare": _prepare,
     "train": _train,
