@@ -65,6 +65,7 @@ VERBS: dict[str, str] = {
     "convert": "rewrite a foreign or old checkpoint as one that this program and Piper read",
     "plugins": "list the plugins and what they offer",
     "doctor": "check this machine",
+    "report": "write whether a training can start, and why not: eleven sections, each measured",
     "walk": "the whole way without a terminal: health, short training, export, speak",
 }
 
@@ -250,6 +251,18 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.doctor:run_doctor")
 
 
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.report:run_report")
+    about = "folder of a workspace, or of a Piper project that was not adopted (default: .)"
+    parser.add_argument("path", metavar="PATH", nargs="?", type=_path, help=about)
+    parser.add_argument("--output", metavar="FILE.md", type=_path, help="write Markdown instead of printing")
+    parser.add_argument(
+        "--language", choices=("en", "ru"), help="language of the report (default: the locale's, else the voice's)"
+    )
+    about = "decode no recording and read no text; what is in them is then not known"
+    parser.add_argument("--quick", action="store_true", help=about)
+
+
 def _walk(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.walk:run_walk")
     parser.add_argument("--steps", type=_positive, default=40, help="batches to train (default 40)")
@@ -270,6 +283,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "convert": _convert,
     "plugins": _plugins,
     "doctor": _doctor,
+    "report": _report,
     "walk": _walk,
 }
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from workbench.tail.reader import RecordReader
-from workbench.tail.series import EventStore
+from workbench.tail.series import EventStore, Points
 
 REACH = 128 * 1024
 """Bytes read at first: two thousand scalars. A validation ends with some, behind its clips."""
 FARTHEST = 4 * 1024 * 1024
 """Bytes read when there was no scalar in them: a run that was killed among its clips."""
+_FEWEST_POINTS = 5
+"""For a speed; two points may lie on both sides of a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,10 @@ class Ending:
     """Unix seconds of the last event."""
     values: Mapping[str, tuple[int, float]]
     """Step and value of the newest point of each scalar tag that is among the last events."""
+    batches_per_second: float | None = None
+    """Between the first and the last of these events, with all that was done in between; None of too few."""
+    epochs_per_second: float | None = None
+    """The same, where the events span an epoch or more and say which it is."""
 
 
 def read_ending(path: Path) -> Ending | None:
@@ -48,9 +58,30 @@ def read_ending(path: Path) -> Ending | None:
     if store.last_wall_time is None:
         return None
     points = {tag: columns.points for tag, columns in store.columns.items() if len(columns.points)}
+    longest = max(points.values(), key=len, default=None)
+    epochs = points.get("epoch")
     return Ending(
-        store.last_wall_time, {tag: (int(part.steps[-1]), float(part.values[-1])) for tag, part in points.items()}
+        store.last_wall_time,
+        {tag: (int(part.steps[-1]), float(part.values[-1])) for tag, part in points.items()},
+        None if longest is None else _speed(longest, longest.steps, 1),
+        None if epochs is None else _speed(epochs, epochs.values, 1),
     )
+
+
+def _speed(points: Points, count: npt.NDArray[np.generic], least: float) -> float | None:
+    """How fast a count rises with time.
+
+    Args:
+        points: when it was written.
+        count: what it was then.
+        least: by which it must have risen.
+    """
+    if len(points) < _FEWEST_POINTS:
+        return None
+    seconds = float(points.wall_times[-1] - points.wall_times[0])
+    risen = float(count[-1]) - float(count[0])
+    speed = risen / seconds if seconds > 0 else float("inf")
+    return speed if risen >= least and math.isfinite(speed) else None
 
 
 def _read_from(descriptor: int, path: Path, size: int, start: int) -> EventStore:

@@ -1,0 +1,77 @@
+"""The verb `report`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from workbench.cli.context import workspace_place
+from workbench.cli.dataset import scan
+from workbench.cli.guard import NO, OK
+from workbench.cli.output import Console
+from workbench.config import WORKSPACE_FILE, Workspace, shown, write_workspace
+from workbench.errors import ConfigError
+
+
+def run_report(args: argparse.Namespace, console: Console) -> int:
+    """Report on a workspace or a Piper project; exit code 1 when it is not ready, or not known to be."""
+    from workbench.report import make_report
+    from workbench.report.document import document
+    from workbench.report.languages import choose_language, language
+    from workbench.report.markdown import markdown
+    from workbench.report.plain import plain_lines
+
+    folder = _folder(args)
+    if args.output is not None and args.output.is_dir():
+        raise ConfigError(f"{args.output}: is a folder; name the file to write")
+    report = make_report(folder, None if args.quick else lambda workspace: scan_anywhere(workspace, console))
+    chosen = language(args.language) if args.language else choose_language(os.environ, report.language)
+    console.answer(document(report, chosen))
+    if args.output is not None:
+        args.output.write_text(markdown(report, chosen), encoding="utf-8")
+        console.line(f"wrote {shown(args.output)}")
+    else:
+        for line in plain_lines(report, chosen):
+            console.line(line)
+    return OK if report.ready else NO
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    """The folder that is meant: the argument, else that of `-C`, else the current one.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    place: Path = args.path if args.path is not None else workspace_place(args)
+    folder = place.parent if place.name == WORKSPACE_FILE else place
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{place}: there is no such folder; the folder of a workspace or of a Piper project is wanted"
+        )
+    return folder.absolute()
+
+
+def scan_anywhere(workspace: Workspace, console: Console) -> Mapping[str, Any]:
+    """What a scan finds, also in a project that has no workspace file: then one is made elsewhere for a moment.
+
+    Raises:
+        WorkbenchError: the dataset can't be read at all.
+    """
+    if workspace.file.exists():
+        return scan(workspace, console)
+    dataset = replace(
+        workspace.dataset, metadata=str(workspace.metadata.absolute()), audio=str(workspace.audio_folder.absolute())
+    )
+    text = workspace.text
+    if workspace.phoneme_map is not None:
+        text = replace(text, phoneme_map=str(workspace.phoneme_map.absolute()))
+    with tempfile.TemporaryDirectory(prefix="workbench-report-") as elsewhere:
+        file = Path(elsewhere) / WORKSPACE_FILE
+        moved = replace(workspace, file=file, root=file.parent, dataset=dataset, text=text)
+        write_workspace(moved)
+        return scan(moved, console)
