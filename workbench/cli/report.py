@@ -13,7 +13,7 @@ from typing import Any
 from workbench.cli.context import workspace_place
 from workbench.cli.dataset import scan
 from workbench.cli.guard import NO, OK
-from workbench.cli.output import Console
+from workbench.cli.output import Console, visible
 from workbench.config import WORKSPACE_FILE, Workspace, shown, write_workspace
 from workbench.errors import ConfigError
 
@@ -27,18 +27,29 @@ def run_report(args: argparse.Namespace, console: Console) -> int:
     from workbench.report.plain import plain_lines
 
     folder = _folder(args)
-    if args.output is not None and args.output.is_dir():
-        raise ConfigError(f"{args.output}: is a folder; name the file to write")
+    if args.output is not None:
+        _check_output(args.output)
     report = make_report(folder, None if args.quick else lambda workspace: scan_anywhere(workspace, console))
     chosen = language(args.language) if args.language else choose_language(os.environ, report.language)
     console.answer(document(report, chosen))
     if args.output is not None:
-        args.output.write_text(markdown(report, chosen), encoding="utf-8")
+        args.output.write_text(visible(markdown(report, chosen)), encoding="utf-8")
         console.line(f"wrote {shown(args.output)}")
     else:
         for line in plain_lines(report, chosen):
             console.line(line)
     return OK if report.ready else NO
+
+
+def _check_output(file: Path) -> None:
+    """
+    Raises:
+        ConfigError: what stands there is not to be replaced, or there is no such folder.
+    """
+    if file.exists() and not (file.is_file() and file.suffix == ".md"):
+        raise ConfigError(f"{file}: is there already and no .md file, so it was left as it is; name another file")
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"{file}: there is no such folder; make it, or name another file")
 
 
 def _folder(args: argparse.Namespace) -> Path:

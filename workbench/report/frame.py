@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workbench import __version__
-from workbench.config import shown
 from workbench.report.languages import Language
+from workbench.report.places import named
 from workbench.report.records import Report, Text, say
 
 
@@ -23,7 +23,7 @@ class Frame:
 def frame(report: Report) -> Frame:
     """The frame of a report."""
     made = say(
-        "made", date=report.made, version=__version__, folder=shown(report.folder), language=report.language
+        "made", date=report.made, version=__version__, folder=named(report.folder), language=report.language
     )  # fmt: skip
     head = [made, say("measured")] + ([] if report.adopted else [say("not_adopted")])
     if report.ready:

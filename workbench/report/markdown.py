@@ -12,7 +12,7 @@ from workbench.report.records import Report, Section, Statement, Table, Text
 
 _MARKS = {"ok": "✅", "warning": "⚠️", "error": "❌", "unknown": "❔"}
 # An underscore between letters, as in most names of files, is none of Markdown's.
-_SPECIAL = re.compile(r"([\\`*<>|\[\]#~])|(?<!\w)(_)|(_)(?!\w)")
+_SPECIAL = re.compile(r"([\\*<>|\[\]#~])|(?<!\w)(_)|(_)(?!\w)")
 
 
 def markdown(report: Report, language: Language) -> str:
@@ -96,5 +96,5 @@ def _statement(statement: Statement, language: Language) -> str:
 
 
 def _escaped(text: str) -> str:
-    """In one line, with nothing in it that is taken for Markdown or HTML."""
-    return _SPECIAL.sub(lambda match: f"\\{match[0]}", re.sub(r"[ \t\r\n\v\f\u2028\u2029]+", " ", text).strip())
+    """With nothing in it that is taken for Markdown or HTML, but for code between backticks."""
+    return _SPECIAL.sub(lambda match: f"\\{match[0]}", text.strip())

@@ -89,7 +89,8 @@ def read_recordings(folder: Path) -> Recordings:
         formats[rate, channels, bits] += 1
     return Recordings(
         folder=folder, files=files, bytes=size, wavs=wavs, wav_bytes=wav_bytes, promised_bytes=promised,
-        wav_seconds=wav_seconds, seconds=seconds + wav_seconds, formats=dict(formats.most_common()), unreadable=unreadable,
+        wav_seconds=wav_seconds, seconds=seconds + wav_seconds, formats=dict(formats.most_common()),
+        unreadable=unreadable,
     )  # fmt: skip
 
 

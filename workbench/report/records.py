@@ -85,7 +85,11 @@ class Command:
     """A command to type, and why."""
 
     line: str
+    """One line, whatever names of files are in it."""
     why: Text
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "line", " ".join(self.line.splitlines()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +107,10 @@ class Section:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of its statements."""
+        """The worst of its statements; what decides and is not known goes before what is to be looked at."""
         found = {statement.verdict for statement in self.statements}
+        if Verdict.ERROR not in found and any(statement.decisive for statement in self.statements):
+            return Verdict.UNKNOWN
         return self.of_others or worst(found)
 
 

@@ -14,7 +14,7 @@ from workbench.adopt.arithmetic import Plan
 from workbench.adopt.documents import read_json
 from workbench.adopt.places import folders
 from workbench.adopt.project import VoiceFile, voices
-from workbench.config import WORKSPACE_FILE, Workspace, load_workspace, shown
+from workbench.config import WORKSPACE_FILE, Workspace, load_workspace
 from workbench.errors import ConfigError, RunError, WorkbenchError
 from workbench.jobs.dataset import read_table
 from workbench.jobs.piper_runs import PiperRuns
@@ -22,7 +22,9 @@ from workbench.jobs.runs import RunView, list_runs
 from workbench.report.caches import Cache, read_cache
 from workbench.report.event_files import EventFile, find_event_files, read_event_file
 from workbench.report.machine import Machine, read_machine
+from workbench.report.places import named
 from workbench.report.recordings import Recordings, read_recordings
+from workbench.report.records import Text, say
 from workbench.report.saved import Inside, Saved, Voice, look_inside, read_checkpoints, read_voices
 
 Scan = Callable[[Workspace], Mapping[str, Any]]
@@ -110,16 +112,16 @@ class Situation:
             return float(self.scan["summary"]["hours"]) * 3600
         return self.recordings.seconds or None
 
-    def place(self, setting: str) -> str:
+    def place(self, setting: str) -> str | Text:
         """Where a setting stands: a line of the workspace file, or the option that it was taken over from."""
         if not self.adopted and self.adoption is not None:
             mapped = next((item for item in self.adoption.mapped if item.setting == setting), None)
-            return (mapped.place if mapped else "") or self.adoption.source.name
-        return line_of(self.workspace.file, setting)
+            return (mapped.place if mapped else "") or say("evidence.default_piper")
+        return line_of(self.workspace.file, setting) or say("evidence.default")
 
 
 def line_of(file: Path, setting: str) -> str:
-    """`workbench.toml:12`; the file alone for a setting that has its default."""
+    """`workbench.toml:12`; empty for a setting that has its default."""
     table, _, key = setting.partition(".")
     here = ""
     try:
@@ -130,8 +132,8 @@ def line_of(file: Path, setting: str) -> str:
         if head := re.match(r"\s*\[([\w.]+)\]", line):
             here = head[1]
         elif here == table and re.match(rf"\s*{re.escape(key)}\s*=", line):
-            return f"{shown(file)}:{number}"
-    return shown(file)
+            return f"{named(file)}:{number}"
+    return ""
 
 
 def read_situation(folder: Path, scan: Scan | None) -> Situation:
@@ -149,7 +151,7 @@ def read_situation(folder: Path, scan: Scan | None) -> Situation:
     adoption = _adoption(folder, needed=workspace is None)
     if workspace is None:
         if adoption is None:  # `_adoption` raised
-            raise ConfigError(f"{shown(folder)}: nothing to report on")
+            raise ConfigError(f"{named(folder)}: nothing to report on")
         workspace = adoption.workspace
     rows, problem = _rows(workspace)
     recordings = read_recordings(workspace.audio_folder)
@@ -173,9 +175,9 @@ def read_situation(folder: Path, scan: Scan | None) -> Situation:
 
 
 def _start(workspace: Workspace, found: Sequence[Saved]) -> Saved | None:
-    named = workspace.start_checkpoint
-    if named is not None:
-        return next((saved for saved in found if saved.path.absolute() == named.absolute()), None)
+    chosen = workspace.start_checkpoint
+    if chosen is not None:
+        return next((saved for saved in found if saved.path.absolute() == chosen.absolute()), None)
     own = [saved for saved in found if saved.path.is_relative_to(workspace.runs)]
     return own[-1] if own else None
 
@@ -184,11 +186,11 @@ def _piper_config(folder: Path, workspace: Workspace, adoption: Adoption | None)
     """Piper's config.json: where its option says, beside the table, or in the project."""
     places = [workspace.metadata.parent / "config.json", folder / "config.json"]
     given = adoption.source.options.given.get("data.config_path") if adoption is not None else None
-    named = _found(adoption, given.value) if adoption is not None and given is not None else None
-    for path in [named, *places] if named is not None else places:
+    chosen = _found(adoption, given.value) if adoption is not None and given is not None else None
+    for path in [chosen, *places] if chosen is not None else places:
         try:
             if path.is_file():
-                return read_json(path), shown(path)
+                return read_json(path), named(path)
         except (ConfigError, OSError):
             continue
     return {}, ""
@@ -257,9 +259,9 @@ def _voices(folder: Path, workspace: Workspace, runs: list[RunView]) -> list[Voi
 def _caches(folder: Path, workspace: Workspace, adoption: Adoption | None, rows: tuple[Row, ...]) -> list[Cache]:
     """Piper's caches: the one that the command names, and what is called so beside table and project."""
     places = [place / name for place in (workspace.metadata.parent, folder) for name in _CACHES]
-    named = adoption.source.options.given.get("data.cache_dir") if adoption is not None else None
-    if adoption is not None and named is not None and not named.missing:
-        path = _found(adoption, named.value)
+    chosen = adoption.source.options.given.get("data.cache_dir") if adoption is not None else None
+    if adoption is not None and chosen is not None and not chosen.missing:
+        path = _found(adoption, chosen.value)
         places += [path] if path is not None else []
     here = dict.fromkeys(place.absolute() for place in places if place.is_dir() and place != workspace.cache)
     return [cache for place in here if (cache := read_cache(place, rows)).files]

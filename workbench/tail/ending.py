@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from workbench.tail.reader import RecordReader
 from workbench.tail.series import EventStore, Points
@@ -33,7 +32,7 @@ class Ending:
     batches_per_second: float | None = None
     """Between the first and the last of these events, with all that was done in between; None of too few."""
     epochs_per_second: float | None = None
-    """The same, where the events span an epoch or more and say which it is."""
+    """Of the median epoch among them; None where there is no whole one, or nothing says which it is."""
 
 
 def read_ending(path: Path) -> Ending | None:
@@ -63,25 +62,26 @@ def read_ending(path: Path) -> Ending | None:
     return Ending(
         store.last_wall_time,
         {tag: (int(part.steps[-1]), float(part.values[-1])) for tag, part in points.items()},
-        None if longest is None else _speed(longest, longest.steps, 1),
-        None if epochs is None else _speed(epochs, epochs.values, 1),
+        None if longest is None else _batches_per_second(longest),
+        None if epochs is None else _epochs_per_second(epochs),
     )
 
 
-def _speed(points: Points, count: npt.NDArray[np.generic], least: float) -> float | None:
-    """How fast a count rises with time.
-
-    Args:
-        points: when it was written.
-        count: what it was then.
-        least: by which it must have risen.
-    """
+def _batches_per_second(points: Points) -> float | None:
     if len(points) < _FEWEST_POINTS:
         return None
-    seconds = float(points.wall_times[-1] - points.wall_times[0])
-    risen = float(count[-1]) - float(count[0])
-    speed = risen / seconds if seconds > 0 else float("inf")
-    return speed if risen >= least and math.isfinite(speed) else None
+    seconds, batches = float(points.wall_times[-1] - points.wall_times[0]), int(points.steps[-1] - points.steps[0])
+    return batches / seconds if seconds > 0 and batches > 0 else None
+
+
+def _epochs_per_second(epochs: Points) -> float | None:
+    """Of the median epoch, from where one begins to where the next does, so that a pause counts for nothing."""
+    begun = np.flatnonzero(np.diff(epochs.values) > 0) + 1
+    if len(begun) < 2:
+        return None
+    lengths = np.diff(epochs.wall_times[begun]) / np.diff(epochs.values[begun])
+    seconds = float(np.median(lengths))
+    return 1 / seconds if math.isfinite(seconds) and seconds > 0 else None
 
 
 def _read_from(descriptor: int, path: Path, size: int, start: int) -> EventStore:

@@ -154,6 +154,8 @@ _SENTENCES = {
     "evidence.scan": "workbench health",
     "evidence.scan_tells": "`workbench health` would tell",
     "evidence.archive": "tables of contents of the files",
+    "evidence.default": "default",
+    "evidence.default_piper": "default of Piper",
     "evidence.preset": "quality {quality}",
     "evidence.counted": "counted in {file}",
     "evidence.longest_unknown": "the length of the longest clip would tell: `workbench health`",
@@ -193,6 +195,7 @@ _SENTENCES = {
     ),
     "dataset.other_rate": "Not at {wanted:hertz}: {count:file} of {files} (most have {rate:hertz}); they are "
     "resampled.",
+    "dataset.locked": "Can't be read: {count:file} in the folder of the recordings. Correct the permissions.",
     "cache.generations": (
         "{folder}: {size:bytes}, {ratio:decimal} times the recordings ({sound:bytes}); one generation of Piper's cache "
         "is about {one:decimal} times. It holds {clips:entry} for {rows:row}, about {generations:generation}: "
@@ -203,6 +206,7 @@ _SENTENCES = {
         "is about {one:decimal} times. Its names do not tell what is old."
     ),
     "cache.several": "Piper's caches lie in several places: {places}, {size:bytes} together.",
+    "dataset.too_few": "Clips that can be trained: {usable}; at least two must be left after validation is held back.",
     "dataset.not_scanned": "No recording was decoded and no text read: what is in them is not known.",
     "dataset.scan_failed": "The dataset can't be looked at: {reason}",
     "scan.blocks": "Blocks a training, {count:finding} of {rule}, for instance {example}",
@@ -297,6 +301,8 @@ _SENTENCES = {
     "model.fits": "The checkpoint has the parameters of quality {quality}: {count}.",
     "model.differs": "{file} has {found:parameter} in its generator, quality {quality} has {wanted}.",
     "model.speakers": "The generator has {count:parameter}, the table of speakers among them.",
+    "model.no_weights": "{file} describes no weights: there is nothing to go on from.",
+    "model.lacks": "{file}: the memory of {count} tensors is missing or too short: it is damaged.",
     "model.not_told": "{file} was not followed to its weights, so its architecture is not known.",
     # 8. Logging.
     "logs.none": "No event file yet: the first training writes one.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,8 @@ from typing import Any
 
 from workbench.report.records import Quantity, Text
 
+_SENTENCE_END = re.compile(r"(?<=[.:])\s+(?=[A-ZА-Я])|; ")
+_LINE_ENDS = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -40,7 +43,7 @@ class Language:
     def text(self, text: Text | str) -> str:
         """A sentence; what is no `Text` is foreign and stays as it is."""
         if isinstance(text, str):
-            return text
+            return _in_one_line(text)
         return _Formatter(self).vformat(self.sentences[text.key], (), text.values)
 
     def quantity(self, quantity: Quantity) -> str:
@@ -48,19 +51,27 @@ class Language:
         return self.unknown if quantity.value is None else self.value(quantity.value, quantity.unit)
 
     def value(self, value: Any, unit: str) -> str:
-        """A value in a format of this module, or with a noun."""
+        """A value in a format of this module, or with a noun; of a text, `first` takes the first sentence."""
         if value is None:
             return "-"
         if isinstance(value, Text):
-            return self.text(value)
+            text = self.text(value)
+            return _SENTENCE_END.split(text, maxsplit=1)[0] if unit == "first" else text
         if isinstance(value, str):
-            return value
+            return _in_one_line(value)
         formats: dict[str, Callable[[Any], str]] = {
-            "": self._plain, "plain": str, "bytes": self._size, "time": self._time, "date": self._date,
-            "decimal": lambda number: self.number(number, 1), "seconds": self._seconds, "hertz": self._hertz,
-            "share": lambda share: f"{self.number(100 * share, 0)} %", "exact": lambda number: f"{number:g}",
+            "": self._plain,
+            "plain": str,
+            "bytes": self._size,
+            "time": self._time,
+            "date": self._date,
+            "decimal": lambda number: self.number(number, 1),
+            "seconds": self._seconds,
+            "hertz": self._hertz,
+            "share": lambda share: f"{self.number(100 * share, 0)} %",
+            "exact": lambda number: f"{number:g}".replace(".", self.decimal),
             "short": lambda number: f"{number:.1e}",
-        }  # fmt: skip
+        }
         own = formats.get(unit)
         return own(value) if own is not None else self._counted(value, unit)
 
@@ -105,6 +116,11 @@ class Language:
 
     def _seconds(self, value: float) -> str:
         return self.seconds.format(self.number(value, 1))
+
+
+def _in_one_line(text: str) -> str:
+    """Names of files may have line ends in them, and must not begin a line of the report."""
+    return _LINE_ENDS.sub(" ", text)
 
 
 class _Formatter(string.Formatter):

@@ -154,6 +154,8 @@ _SENTENCES = {
     "evidence.scan": "workbench health",
     "evidence.scan_tells": "скажет `workbench health`",
     "evidence.archive": "оглавления файлов",
+    "evidence.default": "значение по умолчанию",
+    "evidence.default_piper": "значение Piper по умолчанию",
     "evidence.preset": "качество {quality}",
     "evidence.counted": "подсчитано в {file}",
     "evidence.longest_unknown": "нужна длина самой длинной записи: её скажет `workbench health`",
@@ -193,17 +195,19 @@ _SENTENCES = {
     ),
     "dataset.other_rate": "Не с частотой {wanted:hertz}: {count:file} из {files} (у большинства {rate:hertz}); при "
     "подготовке частота будет изменена.",
+    "dataset.locked": "Не читаются: {count:file} в папке записей. Исправьте права доступа.",
     "cache.generations": (
         "{folder}: {size:bytes}, в {ratio:decimal} раза больше записей ({sound:bytes}); одно поколение кеша Piper "
-        "больше их примерно в {one:decimal} раза. В нём {clips:entry} на {rows:row}, около {generations:generation}; "
-        "ни к одной строке сегодняшней таблицы не относятся: {stale:entry} ({stale_size:bytes}). Сам Piper их не "
-        "удаляет."
+        "больше их примерно в {one:decimal} раза. В нём {clips:entry} на {rows:row}, около "
+        "{generations:generation.of}; ни к одной строке сегодняшней таблицы не относятся: {stale:entry} "
+        "({stale_size:bytes}). Сам Piper их не удаляет."
     ),
     "cache.large": (
         "{folder}: {size:bytes}, в {ratio:decimal} раза больше записей ({sound:bytes}); одно поколение кеша Piper "
         "больше их примерно в {one:decimal} раза. По именам не видно, что устарело."
     ),
     "cache.several": "Кеши Piper лежат в нескольких местах: {places}, вместе {size:bytes}.",
+    "dataset.too_few": "Пригодных для обучения записей: {usable}; после отбора на валидацию их нужно хотя бы две.",
     "dataset.not_scanned": "Ни одна запись не декодирована, ни один текст не прочитан: что в них, неизвестно.",
     "dataset.scan_failed": "Датасет не удалось проверить: {reason}",
     "scan.blocks": "Не даёт начать обучение: {rule}, {count:finding}, например: {example}",
@@ -298,6 +302,8 @@ _SENTENCES = {
     "model.fits": "У чекпоинта столько же параметров, сколько у качества {quality}: {count}.",
     "model.differs": "В генераторе {file} {found:parameter}, у качества {quality} их {wanted}.",
     "model.speakers": "В генераторе {count:parameter} вместе с таблицей дикторов.",
+    "model.no_weights": "{file} не описывает ни одного веса: продолжать с него нечего.",
+    "model.lacks": "{file}: не хватает памяти тензоров, {count}: файл повреждён.",
     "model.not_told": "До весов {file} дойти не удалось, и архитектура неизвестна.",
     # 8. Логирование.
     "logs.none": "Файлов событий ещё нет: их запишет первое обучение.",
@@ -342,7 +348,7 @@ RUSSIAN = Language(
         {
             "warning": ("замечание", "замечания", "замечаний"), "file": ("файл", "файла", "файлов"),
             "row": ("строка", "строки", "строк"), "clip": ("запись", "записи", "записей"),
-            "entry": ("элемент", "элемента", "элементов"), "generation": ("поколение", "поколения", "поколений"),
+            "entry": ("элемент", "элемента", "элементов"), "generation.of": ("поколения", "поколений", "поколений"),
             "finding": ("находка", "находки", "находок"), "line": ("строка", "строки", "строк"),
             "checkpoint": ("чекпоинт", "чекпоинта", "чекпоинтов"), "epoch": ("эпоха", "эпохи", "эпох"),
             "epoch.acc": ("эпоху", "эпохи", "эпох"), "device": ("устройство", "устройства", "устройств"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workbench.adopt.arithmetic import check
-from workbench.config import shown
 from workbench.config.settings import RESUME
+from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Table, Verdict, say
 from workbench.report.saved import Saved, Voice
 from workbench.report.situation import Situation
@@ -25,19 +25,19 @@ def checkpoints(here: Situation) -> Section:
 
 
 def _facts(here: Situation) -> Iterator[Fact]:
-    places = sorted({shown(saved.path.parent) for saved in here.checkpoints})
+    places = sorted({named(saved.path.parent) for saved in here.checkpoints})
     start = here.start
-    yield Fact("checkpoints", Quantity(len(here.checkpoints)), ", ".join(places[:3]) or shown(here.workspace.runs))
+    yield Fact("checkpoints", Quantity(len(here.checkpoints)), ", ".join(places[:3]) or named(here.workspace.runs))
     if start is not None:
-        yield Fact("start", Quantity(shown(start.path)), here.place("start.checkpoint"))
+        yield Fact("start", Quantity(named(start.path)), here.place("start.checkpoint"))
         yield Fact("start_epoch", Quantity(start.epoch, "plain"), start.path.name)
-    yield Fact("voices", Quantity(len(here.voices)), shown(here.folder))
+    yield Fact("voices", Quantity(len(here.voices)), named(here.folder))
 
 
 def _checkpoints(here: Situation) -> Table:
     rows = tuple(
         (
-            Quantity(shown(saved.path)), Quantity(saved.epoch, "plain"), Quantity(saved.step, "plain"),
+            Quantity(named(saved.path)), Quantity(saved.epoch, "plain"), Quantity(saved.step, "plain"),
             Quantity(saved.bytes, "bytes"), Quantity(saved.modified, "date"),
             Quantity(saved.problem or say("state.whole")),
         )
@@ -49,7 +49,7 @@ def _checkpoints(here: Situation) -> Table:
 def _voices(here: Situation) -> Table:
     rows = tuple(
         (
-            Quantity(shown(voice.path)), Quantity(voice.epoch, "plain"), Quantity(voice.bytes, "bytes"),
+            Quantity(named(voice.path)), Quantity(voice.epoch, "plain"), Quantity(voice.bytes, "bytes"),
             Quantity(voice.modified, "date"), Quantity(say(f"json.{voice.config}")), Quantity(_compared(voice)),
         )
         for voice in here.voices[::-1][:_SHOWN]
@@ -62,19 +62,19 @@ def _compared(voice: Voice) -> object:
 
 
 def _whole(here: Situation) -> Iterator[Statement]:
-    named = here.workspace.start_checkpoint
-    if named is not None and here.start is None:
-        yield Statement(Verdict.ERROR, say("checkpoints.not_here", file=shown(named)), here.place("start.checkpoint"))
+    chosen = here.workspace.start_checkpoint
+    if chosen is not None and here.start is None:
+        yield Statement(Verdict.ERROR, say("checkpoints.not_here", file=named(chosen)), here.place("start.checkpoint"))
     for saved in here.checkpoints:
         if saved.problem:
             verdict = Verdict.ERROR if saved == here.start else Verdict.WARNING
-            text = say("checkpoints.broken", file=shown(saved.path), problem=saved.problem)
-            yield Statement(verdict, text, shown(saved.path))
+            text = say("checkpoints.broken", file=named(saved.path), problem=saved.problem)
+            yield Statement(verdict, text, named(saved.path))
     good = sum(not saved.problem for saved in here.checkpoints)
     if good:
         yield Statement(Verdict.OK, say("checkpoints.whole", count=good), say("evidence.archive"))
-    elif not here.checkpoints and named is None:
-        yield Statement(Verdict.OK, say("checkpoints.none"), shown(here.workspace.runs))
+    elif not here.checkpoints and chosen is None:
+        yield Statement(Verdict.OK, say("checkpoints.none"), named(here.workspace.runs))
 
 
 def _order(here: Situation) -> Iterator[Statement]:
@@ -84,18 +84,18 @@ def _order(here: Situation) -> Iterator[Statement]:
     for voice in later[-1:]:
         values = {"voice": voice.path.name, "voice_epoch": voice.epoch}
         if furthest is None or furthest.epoch is None:
-            yield Statement(Verdict.WARNING, say("order.voice_alone", **values), shown(voice.path))
+            yield Statement(Verdict.WARNING, say("order.voice_alone", **values), named(voice.path))
             continue
         behind = (voice.epoch or 0) - furthest.epoch
         text = say("order.voice", file=furthest.path.name, epoch=furthest.epoch, behind=behind, **values)
         # A voice of another name may be of another training.
         verdict = Verdict.ERROR if voice.ours else Verdict.WARNING
-        yield Statement(verdict, text, f"{shown(voice.path)}, {shown(furthest.path)}")
+        yield Statement(verdict, text, f"{named(voice.path)}, {named(furthest.path)}")
     if start is None or furthest is None or start.epoch is None or furthest.epoch is None:
         return
     if here.workspace.start.mode == RESUME and start.epoch < furthest.epoch:
         text = say(
-            "order.start", file=start.path.name, epoch=start.epoch, later=shown(furthest.path),
+            "order.start", file=start.path.name, epoch=start.epoch, later=named(furthest.path),
             later_epoch=furthest.epoch, behind=furthest.epoch - start.epoch,
         )  # fmt: skip
         yield Statement(Verdict.WARNING, text, here.place("start.checkpoint"))
@@ -110,12 +110,12 @@ def _counters(here: Situation) -> Iterator[Statement]:
     start, plan = here.start, here.plan
     if start is None or start.problem or here.workspace.start.mode != RESUME:
         return
-    named = here.workspace.start_checkpoint is not None
+    chosen = here.workspace.start_checkpoint is not None
     verdict = check(start.path, plan) if plan is not None else None
     if verdict is None or plan is None or start.epoch is None or start.step is None:
-        if named:
+        if chosen:
             text = say("counters.unknown", file=start.path.name)
-            yield Statement(Verdict.UNKNOWN, text, shown(here.workspace.metadata))
+            yield Statement(Verdict.UNKNOWN, text, named(here.workspace.metadata))
         return
     adopted = here.adoption.start.verdict if here.adoption is not None else None
     if not verdict.fits and adopted is not None and adopted.fits and adopted.name == verdict.name:
@@ -137,10 +137,10 @@ def _exports(here: Situation) -> Iterator[Statement]:
     for voice in here.voices:
         if not voice.whole:
             text = say("exports.small", voice=voice.path.name, size=voice.bytes)
-            yield Statement(Verdict.WARNING, text, shown(voice.path))
+            yield Statement(Verdict.WARNING, text, named(voice.path))
         if voice.config != "ok":
             yield Statement(
-                Verdict.WARNING, say(f"exports.json_{voice.config}", voice=voice.path.name), shown(voice.path)
+                Verdict.WARNING, say(f"exports.json_{voice.config}", voice=voice.path.name), named(voice.path)
             )
     unchecked = [voice for voice in here.voices if voice.difference is None]
     if unchecked:

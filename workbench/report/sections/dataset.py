@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.config import shown
+from core_vits.manifest import split_sizes
 from workbench.report.caches import SIZE_OF_A_GENERATION
+from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Table, Verdict, say
 from workbench.report.situation import Situation
 
@@ -21,13 +22,13 @@ def dataset(here: Situation) -> Section:
         name="dataset",
         facts=tuple(_facts(here)),
         tables=(_sizes(here),),
-        statements=(*_table(here), *_arithmetic(here), *_rates(here), *_caches(here), *_scan(here)),
+        statements=(*_table(here), *_locked(here), *_arithmetic(here), *_rates(here), *_caches(here), *_scan(here)),
     )
 
 
 def _facts(here: Situation) -> Iterator[Fact]:
-    table, sound = shown(here.workspace.metadata), here.recordings
-    folder = shown(here.workspace.audio_folder)
+    table, sound = named(here.workspace.metadata), here.recordings
+    folder = named(here.workspace.audio_folder)
     headers = say("evidence.headers", count=sum(sound.formats.values()), folder=folder)
     rate, channels, bits = next(iter(sound.formats), (None, None, None))
     yield Fact("rows", Quantity(len(here.rows) or None), table)
@@ -60,9 +61,9 @@ def _sizes(here: Situation) -> Table:
     """Size on disk by kind."""
     workspace = here.workspace
     kinds = [
-        ("wavs", here.recordings.bytes, here.recordings.files, shown(workspace.audio_folder)),
-        *(("piper_cache", cache.bytes, cache.files, shown(cache.folder)) for cache in here.caches),
-        ("own_cache", here.own_cache, None, shown(workspace.cache)),
+        ("wavs", here.recordings.bytes, here.recordings.files, named(workspace.audio_folder)),
+        *(("piper_cache", cache.bytes, cache.files, named(cache.folder)) for cache in here.caches),
+        ("own_cache", here.own_cache, None, named(workspace.cache)),
         ("checkpoints", sum(saved.bytes for saved in here.checkpoints), len(here.checkpoints), None),
         ("voices", sum(voice.bytes for voice in here.voices), len(here.voices), None),
         ("logs", here.event_bytes, None, None),
@@ -79,13 +80,13 @@ def _sizes(here: Situation) -> Table:
 
 
 def _table(here: Situation) -> Iterator[Statement]:
-    table = shown(here.workspace.metadata)
+    table = named(here.workspace.metadata)
     if here.table_problem:
         yield Statement(Verdict.ERROR, say("dataset.unreadable", reason=here.table_problem), table)
     elif not here.rows:
         yield Statement(Verdict.ERROR, say("dataset.no_rows", table=table), table)
     elif here.rows_with_recording == 0:
-        folder = shown(here.workspace.audio_folder)
+        folder = named(here.workspace.audio_folder)
         yield Statement(Verdict.ERROR, say("dataset.no_recording", count=len(here.rows), folder=folder), folder)
     elif here.rows_with_recording < len(here.rows):
         missing = len(here.rows) - here.rows_with_recording
@@ -95,13 +96,19 @@ def _table(here: Situation) -> Iterator[Statement]:
         yield Statement(Verdict.OK, say("dataset.complete", rows=len(here.rows)), table)
 
 
+def _locked(here: Situation) -> Iterator[Statement]:
+    if here.recordings.unreadable:
+        folder = named(here.recordings.folder)
+        yield Statement(Verdict.WARNING, say("dataset.locked", count=here.recordings.unreadable), folder)
+
+
 def _arithmetic(here: Situation) -> Iterator[Statement]:
     """Do bytes and hours fit each other?"""
     sound = here.recordings
     if not sound.wavs:
         return
     rate, channels, bits = next(iter(sound.formats))
-    evidence = say("evidence.headers", count=sound.wavs, folder=shown(sound.folder))
+    evidence = say("evidence.headers", count=sound.wavs, folder=named(sound.folder))
     values = {
         "time": sound.wav_seconds, "size": sound.wav_bytes, "promised": sound.promised_bytes, "rate": rate,
         "width": bits // 8, "channels": channels, "by_size": sound.seconds_by_size,
@@ -123,7 +130,7 @@ def _rates(here: Situation) -> Iterator[Statement]:
     if other:
         rate, files = next(iter(sound.formats))[0], sum(sound.formats.values())
         text = say("dataset.other_rate", count=other, files=files, rate=rate, wanted=wanted)
-        evidence = say("evidence.headers", count=files, folder=shown(sound.folder))
+        evidence = say("evidence.headers", count=files, folder=named(sound.folder))
         yield Statement(Verdict.WARNING, text, evidence)
 
 
@@ -137,22 +144,22 @@ def _caches(here: Situation) -> Iterator[Statement]:
             "total": total, "sound": sound.bytes, "time": sound.seconds, "cache": cached, "by_size": seconds,
             "clip": seconds / sound.wavs,
         }  # fmt: skip
-        yield Statement(Verdict.OK, say("arithmetic.folder", **whole), shown(here.workspace.metadata.parent))
+        yield Statement(Verdict.OK, say("arithmetic.folder", **whole), named(here.workspace.metadata.parent))
     for cache in here.caches:
         ratio = cache.bytes / sound.bytes if sound.bytes else 0.0
         rows = len(here.rows)
         several = cache.stale > 0 or cache.clips > rows
         values: dict[str, Any] = {
-            "folder": shown(cache.folder), "size": cache.bytes, "ratio": ratio, "clips": cache.clips,
+            "folder": named(cache.folder), "size": cache.bytes, "ratio": ratio, "clips": cache.clips,
             "sound": sound.bytes, "rows": rows, "stale": cache.stale, "stale_size": cache.stale_bytes,
             "one": SIZE_OF_A_GENERATION, "generations": _generations(here, cache.clips),
         }  # fmt: skip
         if several and rows:
-            yield Statement(Verdict.WARNING, say("cache.generations", **values), shown(cache.folder))
+            yield Statement(Verdict.WARNING, say("cache.generations", **values), named(cache.folder))
         elif ratio > 1.5 * SIZE_OF_A_GENERATION:
-            yield Statement(Verdict.WARNING, say("cache.large", **values), shown(cache.folder))
+            yield Statement(Verdict.WARNING, say("cache.large", **values), named(cache.folder))
     if len(here.caches) > 1:
-        places = ", ".join(shown(cache.folder) for cache in here.caches)
+        places = ", ".join(named(cache.folder) for cache in here.caches)
         yield Statement(Verdict.WARNING, say("cache.several", places=places, size=cached), places)
 
 
@@ -162,12 +169,16 @@ def _generations(here: Situation, clips: int) -> int:
 
 
 def _scan(here: Situation) -> Iterator[Statement]:
+    """What the rules found, a statement for each rule; the worst first."""
     if here.scan is None:
         if here.scan_problem:
             yield Statement(Verdict.ERROR, say("dataset.scan_failed", reason=here.scan_problem), say("evidence.scan"))
         elif here.rows:
             yield Statement(Verdict.UNKNOWN, say("dataset.not_scanned"), say("evidence.scan_tells"), decisive=True)
         return
+    usable, training = int(here.scan["summary"]["usable"]), here.workspace.training
+    if usable < 2 or split_sizes(usable, training.validation_split, training.test_clips)[0] < 1:
+        yield Statement(Verdict.ERROR, say("dataset.too_few", usable=usable), say("evidence.scan"))
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], str] = {}
     for finding in here.scan["findings"]:

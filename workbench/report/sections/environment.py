@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 
 from workbench.api import Severity
-from workbench.config import shown
 from workbench.host.machine import machine_checks
 from workbench.jobs.checks import CHECKPOINT_BYTES
 from workbench.report.machine import free_bytes
+from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Verdict, say
 from workbench.report.situation import Situation
 
@@ -38,15 +38,14 @@ def _facts(here: Situation) -> Iterator[Fact]:
         yield Fact("gpu", Quantity(say("value.none")), reason)
     yield Fact("cores", Quantity(machine.cores), "sched_getaffinity")
     yield Fact("memory", Quantity(machine.memory, "bytes"), "/proc/meminfo")
-    yield Fact("free_disk", Quantity(place[0] if place else None, "bytes"), shown(place[1]) if place else "")
+    yield Fact("free_disk", Quantity(place[0] if place else None, "bytes"), named(place[1]) if place else "")
     yield Fact("container", Quantity(say("value.yes" if machine.container else "value.no")), machine.container or "/")
     yield Fact("shared_memory", Quantity(machine.shared_memory, "bytes"), "/dev/shm")
 
 
 def _gpus(here: Situation) -> Iterator[Statement]:
     training, count = here.workspace.training, len(here.machine.gpus)
-    place = here.place("training.devices")
-    evidence = f"nvidia-smi, {place}"
+    evidence = here.place("training.devices") if training.accelerator == "cuda" else "nvidia-smi"
     on_gpu = training.accelerator == "cuda" or (training.accelerator == "auto" and count > 0)
     if training.accelerator == "cuda" and count == 0:
         yield Statement(Verdict.ERROR, say("gpu.wanted", devices=training.devices), evidence)
@@ -63,7 +62,7 @@ def _gpus(here: Situation) -> Iterator[Statement]:
 def _disk(here: Situation) -> Iterator[Statement]:
     place, quality = free_bytes(here.workspace.runs), here.workspace.voice.quality
     if place is None:
-        yield Statement(Verdict.UNKNOWN, say("disk.unknown"), shown(here.workspace.runs))
+        yield Statement(Verdict.UNKNOWN, say("disk.unknown"), named(here.workspace.runs))
         return
     free, folder = place
     training = here.workspace.training
@@ -71,11 +70,11 @@ def _disk(here: Situation) -> Iterator[Statement]:
     keep = training.keep_best + training.keep_last + 1
     values = {"free": free, "needed": keep * one, "count": keep, "one": one, "two": 2 * one}
     if free < 2 * one:
-        yield Statement(Verdict.ERROR, say("disk.none", **values), shown(folder))
+        yield Statement(Verdict.ERROR, say("disk.none", **values), named(folder))
     elif free < keep * one:
-        yield Statement(Verdict.WARNING, say("disk.little", **values), shown(folder))
+        yield Statement(Verdict.WARNING, say("disk.little", **values), named(folder))
     else:
-        yield Statement(Verdict.OK, say("disk.enough", **values), shown(folder))
+        yield Statement(Verdict.OK, say("disk.enough", **values), named(folder))
 
 
 def _container(here: Situation) -> Iterator[Statement]:

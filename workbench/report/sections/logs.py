@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from workbench.config import shown
+from workbench.report.places import named
 from workbench.report.records import Command, Fact, Quantity, Section, Statement, Verdict, say
 from workbench.report.situation import Situation
 
@@ -24,35 +24,35 @@ def _facts(here: Situation) -> Iterator[Fact]:
     yield Fact("event_bytes", Quantity(here.event_bytes, "bytes"), _folders(here))
     newest = next((file for file in here.event_files if file.last), None)
     if newest is not None:
-        yield Fact("last_event", Quantity(newest.last, "date"), shown(newest.path))
+        yield Fact("last_event", Quantity(newest.last, "date"), named(newest.path))
         tags = ", ".join(newest.tags[:_TAGS_SHOWN]) + (" …" if len(newest.tags) > _TAGS_SHOWN else "")
-        yield Fact("tags", Quantity(tags or None), shown(newest.path))
+        yield Fact("tags", Quantity(tags or None), named(newest.path))
 
 
 def _folders(here: Situation) -> str:
     folders = [here.workspace.runs, here.workspace.piper_runs]
-    return ", ".join(shown(folder) for folder in folders if folder is not None and folder.exists()) or shown(
+    return ", ".join(named(folder) for folder in folders if folder is not None and folder.exists()) or named(
         here.workspace.runs
     )
 
 
 def _statements(here: Situation) -> Iterator[Statement]:
     if not here.event_files:
-        yield Statement(Verdict.OK, say("logs.none"), shown(here.workspace.runs))
+        yield Statement(Verdict.OK, say("logs.none"), named(here.workspace.runs))
         return
     good = [file for file in here.event_files if file.last]
     empty = [file for file in here.event_files if not file.last]
     if good:
-        yield Statement(Verdict.OK, say("logs.good", count=len(good)), shown(good[0].path))
+        yield Statement(Verdict.OK, say("logs.good", count=len(good)), named(good[0].path))
     if empty:
-        text = say("logs.empty", count=len(empty), file=shown(empty[0].path))
-        yield Statement(Verdict.WARNING if not good else Verdict.OK, text, shown(empty[0].path))
+        text = say("logs.empty", count=len(empty), file=named(empty[0].path))
+        yield Statement(Verdict.WARNING if not good else Verdict.OK, text, named(empty[0].path))
 
 
 def _commands(here: Situation) -> Iterator[Command]:
-    where = "" if here.is_current else f" -C {shlex.quote(shown(here.folder))}"
+    where = "" if here.is_current else f" -C {shlex.quote(named(here.folder))}"
     yield Command(f"workbench{where}", say("watch.screen"))
     yield Command(f"workbench runs latest --follow{where}", say("watch.lines"))
     piper = here.workspace.piper_runs
     folder = piper if piper is not None and piper.is_dir() else here.workspace.runs
-    yield Command(f"tensorboard --logdir {shlex.quote(shown(folder))}", say("watch.tensorboard"))
+    yield Command(f"tensorboard --logdir {shlex.quote(named(folder))}", say("watch.tensorboard"))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from core_vits.config import PRESETS, ModelConfig
+from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Verdict, say
 from workbench.report.saved import Inside
 from workbench.report.situation import Situation
@@ -55,7 +56,14 @@ def _statements(here: Situation, inside: Inside | None) -> Iterator[Statement]:
     if start is None:
         yield Statement(Verdict.OK, say("model.fresh", quality=quality), here.place("voice.quality"))
         return
-    if inside is None or not inside.generator:
+    if inside is not None and not inside.generator:
+        yield Statement(Verdict.ERROR, say("model.no_weights", file=start.path.name), named(start.path))
+        return
+    if inside is not None and inside.lacking:
+        text = say("model.lacks", file=start.path.name, count=inside.lacking)
+        yield Statement(Verdict.ERROR, text, named(start.path))
+        return
+    if inside is None:
         yield Statement(Verdict.UNKNOWN, say("model.not_told", file=start.path.name), "workbench train --plan")
         return
     wanted = PARAMETERS[quality][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from workbench.config import shown
+from workbench.report.places import named
 from workbench.report.records import Command, Section, Verdict, say
 from workbench.report.situation import Situation
 
@@ -17,13 +17,13 @@ def recommendations(here: Situation, sections: Sequence[Section]) -> Section:
 
 
 def _where(here: Situation) -> str:
-    return "" if here.is_current else f" -C {shlex.quote(shown(here.folder))}"
+    return "" if here.is_current else f" -C {shlex.quote(named(here.folder))}"
 
 
 def _mend(here: Situation, sections: Sequence[Section], wrong: set[str]) -> Iterator[Command]:
     where = _where(here)
     if not here.adopted:
-        folder = "" if here.is_current else f" {shlex.quote(shown(here.folder))}"
+        folder = "" if here.is_current else f" {shlex.quote(named(here.folder))}"
         yield Command(f"workbench adopt{folder}", say("do.adopt"))
     dataset = next(section for section in sections if section.name == "dataset")
     if here.scan is None or dataset.verdict in (Verdict.ERROR, Verdict.WARNING):
@@ -34,16 +34,18 @@ def _mend(here: Situation, sections: Sequence[Section], wrong: set[str]) -> Iter
     lost = [voice for voice in here.voices if voice.ours and voice.epoch is not None]
     if lost and furthest is not None and (lost[-1].epoch or 0) > (furthest.epoch or 0):
         epoch = lost[-1].epoch
-        yield Command(f"find / -xdev -name 'epoch={epoch}*.ckpt' 2>/dev/null", say("do.find", epoch=epoch))
+        yield Command(
+            f"find / -name 'epoch={epoch}-*.ckpt' -not -path '/proc/*' 2>/dev/null", say("do.find", epoch=epoch)
+        )
         moved = f"{lost[-1].path.name}.old"
-        line = f"mv {shlex.quote(shown(lost[-1].path))} {shlex.quote(shown(lost[-1].path.with_name(moved)))}"
+        line = f"mv {shlex.quote(named(lost[-1].path))} {shlex.quote(named(lost[-1].path.with_name(moved)))}"
         yield Command(line, say("do.set_aside", epoch=furthest.epoch))
 
 
 def _go_on(here: Situation) -> Iterator[Command]:
     where, start, furthest = _where(here), here.start, here.furthest
     behind = furthest is not None and (start is None or (start.epoch or 0) < (furthest.epoch or 0))
-    begin = f" --from {shlex.quote(shown(furthest.path))}" if furthest is not None and behind else ""
+    begin = f" --from {shlex.quote(named(furthest.path))}" if furthest is not None and behind else ""
     yield Command(f"workbench train --plan{begin}{where}", say("do.plan"))
     yield Command(f"workbench train{begin} --detach{where}", say("do.train"))
     yield Command(f"workbench runs latest --follow{where}", say("do.follow"))

@@ -2,7 +2,7 @@
 
 The bytes of tensors that are alive at the peak of a training step were counted on a CPU, with `TorchDispatchMode`, for
 batches of 4 and 8 clips of 3, 6 and 12 s: they rise with the clips and with the frames of the longest clip, to which a
-batch is padded, along a straight line (within 1 %). What CUDA takes for itself comes on top, and was not measured.
+batch is padded, along a straight line (within 2 %). What CUDA takes for itself comes on top, and was not measured.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from workbench.config import HOP_LENGTH, shown
+from workbench.config import HOP_LENGTH
 from workbench.jobs.checks import CHECKPOINT_BYTES
 from workbench.report.event_files import EventFile
+from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Verdict, say
 from workbench.report.sections.model import PARAMETERS
 from workbench.report.situation import Situation
@@ -32,16 +33,17 @@ class StepMemory:
     """Of one clip."""
 
 
+_MEDIUM = StepMemory(253e6, 100e6, 0.224e6)
 STEP_MEMORY: Mapping[str, StepMemory] = MappingProxyType(
     {
-        "x-low": StepMemory(253e6, 103e6, 0.213e6),
-        "low": StepMemory(253e6, 103e6, 0.213e6),
-        "medium": StepMemory(253e6, 103e6, 0.213e6),
-        "high": StepMemory(253e6, 103e6, 0.213e6),
-        "tiny": StepMemory(253e6, 103e6, 0.213e6),
+        "x-low": StepMemory(207e6, 95e6, 0.116e6),
+        "low": _MEDIUM,
+        "medium": _MEDIUM,
+        "high": StepMemory(302e6, 197e6, 0.229e6),
+        "tiny": StepMemory(2e6, 0.1e6, 0.0264e6),
     }
 )
-"""By quality; low is medium."""
+"""By quality."""
 
 
 def step_bytes(quality: str, clips: int, frames: int) -> float:
@@ -135,7 +137,7 @@ def _time_facts(here: Situation) -> Iterator[Fact]:
         yield Fact("epochs_an_hour", Quantity(None), say("evidence.no_speed"))
         return
     file, speed = found
-    source = say("evidence.speed", file=shown(file.path), date=file.last)
+    source = say("evidence.speed", file=named(file.path), date=file.last)
     yield Fact("epochs_an_hour", Quantity(3600 * speed, "decimal"), source)
     start, wanted = here.start, here.workspace.training.epochs
     trained = 0 if start is None or start.epoch is None else start.epoch + 1
@@ -149,11 +151,11 @@ def _time(here: Situation) -> Iterator[Statement]:
         yield Statement(Verdict.UNKNOWN, say("time.unknown"), "workbench walk")
     elif found[0].host and found[0].host != here.machine.host:
         text = say("time.elsewhere", host=found[0].host, here=here.machine.host)
-        yield Statement(Verdict.OK, text, shown(found[0].path))
+        yield Statement(Verdict.OK, text, named(found[0].path))
 
 
 def _copies(here: Situation) -> Iterator[Statement]:
     whole = [saved for saved in here.checkpoints if not saved.problem]
     if len(whole) == 1:
-        text = say("copies.one", file=shown(whole[0].path), size=whole[0].bytes)
-        yield Statement(Verdict.WARNING, text, shown(whole[0].path))
+        text = say("copies.one", file=named(whole[0].path), size=whole[0].bytes)
+        yield Statement(Verdict.WARNING, text, named(whole[0].path))

@@ -9,8 +9,8 @@ from workbench.adopt import Adoption
 from workbench.adopt.places import Places
 from workbench.adopt.project import compose_files, script_files
 from workbench.adopt.script import read_script, read_script_text
-from workbench.config import shown
 from workbench.errors import ConfigError
+from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Table, Verdict, say
 from workbench.report.situation import Situation
 
@@ -31,12 +31,12 @@ def scripts(here: Situation) -> Section:
     statements += [item for path in found[:_SHOWN] for item in _loose(path)]
     if not found:
         text = say("scripts.none") if here.adopted else say("scripts.none_here")
-        statements.append(Statement(Verdict.OK, text, shown(here.folder)))
+        statements.append(Statement(Verdict.OK, text, named(here.folder)))
     return Section(name="scripts", facts=tuple(_facts(adoption, found)), tables=tables, statements=tuple(statements))
 
 
 def _facts(adoption: Adoption | None, found: list[Path]) -> Iterator[Fact]:
-    yield Fact("scripts", Quantity(", ".join(map(shown, found[:_SHOWN])) or say("value.none")), "*.sh, *.yml")
+    yield Fact("scripts", Quantity(", ".join(map(named, found[:_SHOWN])) or say("value.none")), "*.sh, *.yml")
     if adoption is not None and adoption.source.invocation is not None:
         name = adoption.source.name
         yield Fact("command", Quantity(name), name)
@@ -61,7 +61,7 @@ def _paths(adoption: Adoption) -> Table:
     rows = []
     for flag, text, place, found in _given(adoption):
         moved = found is not None and Path(text).is_absolute() and not Path(text).exists()
-        state = say("path.absent") if found is None else say("path.moved" if moved else "path.here", path=shown(found))
+        state = say("path.absent") if found is None else say("path.moved" if moved else "path.here", path=named(found))
         rows.append((Quantity(flag), Quantity(text), Quantity(state), Quantity(place)))
     return Table(heads=("option", "path", "state", "place"), rows=tuple(rows))
 
@@ -90,12 +90,12 @@ def _loose(path: Path) -> Iterator[Statement]:
     try:
         reading = read_script(read_script_text(path), file=path, folder=path.parent, variables={})
     except ConfigError as error:
-        yield Statement(Verdict.WARNING, say("quoted", text=str(error)), shown(path))
+        yield Statement(Verdict.WARNING, say("quoted", text=str(error)), named(path))
         return
     lines = reading.loose_lines
     if lines:
         text = say("scripts.loose", script=path.name, line=lines[0], count=len(lines))
-        yield Statement(Verdict.WARNING, text, f"{shown(path)}:{lines[0]}")
+        yield Statement(Verdict.WARNING, text, f"{named(path)}:{lines[0]}")
     if reading.unclosed:
         text = say("scripts.unclosed", script=path.name, line=reading.unclosed)
-        yield Statement(Verdict.WARNING, text, f"{shown(path)}:{reading.unclosed}")
+        yield Statement(Verdict.WARNING, text, f"{named(path)}:{reading.unclosed}")

@@ -12,7 +12,7 @@ def summary(sections: Sequence[Section]) -> Section:
     rows = tuple(
         (
             Quantity(say(f"section.{section.name}")), Quantity(say(f"verdict.{section.verdict}")),
-            Quantity(_because(section)),
+            Quantity(_because(section), "first"),
         )
         for section in sections
     )  # fmt: skip
