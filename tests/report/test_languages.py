@@ -23,9 +23,7 @@ def fields(sentence: str) -> list[tuple[str, str]]:
 
 def test_both_languages_have_the_same_sentences_with_the_same_placeholders() -> None:
     assert set(ENGLISH.sentences) == set(RUSSIAN.sentences)
-    differing = {
-        key for key in ENGLISH.sentences if fields(ENGLISH.sentences[key]) != fields(RUSSIAN.sentences[key])
-    }
+    differing = {key for key in ENGLISH.sentences if fields(ENGLISH.sentences[key]) != fields(RUSSIAN.sentences[key])}
     assert differing == set()
 
 
@@ -118,7 +116,5 @@ def test_a_name_with_a_line_end_stays_in_its_line() -> None:
         ({}, "en-US", "en"),
     ],
 )
-def test_the_reader_s_locale_goes_before_the_voice_s_language(
-    environ: dict[str, str], voice: str, chosen: str
-) -> None:
+def test_the_reader_s_locale_goes_before_the_voice_s_language(environ: dict[str, str], voice: str, chosen: str) -> None:
     assert choose_language(environ, voice).name == chosen

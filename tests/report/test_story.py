@@ -6,7 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
 from piper_project import CHECKPOINT, fingerprint
 from piper_tree import checkpoint_bytes
 from report_story import make_recordings, make_story
@@ -30,21 +29,16 @@ def test_eighteen_gigabytes_are_not_said_to_be_eight_hours(make: Make, story: Pa
     assert fits.startswith("Bytes and hours fit: 8.5 h × 22,050 Hz × 2 B × 1 channel = 1.35 GB")
 
 
-def test_recordings_of_eighteen_gigabytes_whose_headers_say_eight_hours_are_an_error(
-    make: Make, tmp_path: Path
-) -> None:
+def test_recordings_with_more_bytes_than_their_headers_promise_are_an_error(make: Make, tmp_path: Path) -> None:
     folder = make_story(tmp_path / "felix", clips=200, generations=1)
     make_recordings(folder, 200, seconds=3.644, extra=2_000_000)
     report = make(folder)
     found = statement(report, "arithmetic.larger")
     assert found.verdict == Verdict.ERROR
     assert ENGLISH.text(found.text).startswith(
-        "The recordings have 432 MB, which as sound is 163 min (49.0 s a clip); their headers promise 12 min, which is "
+        "The recordings have 432 MB, which as sound is 2.7 h (49.0 s a clip); their headers promise 12 min, which is "
         "32 MB."
-    ) or "their headers promise" in ENGLISH.text(found.text)
-    values = found.text.values
-    assert values["size"] == 200 * (44 + 2 * int(3.644 * 22_050) + 2_000_000)
-    assert values["time"] == pytest.approx(200 * 3.644, rel=1e-4)
+    )
     assert report.ready is False
 
 
