@@ -28,6 +28,7 @@ PAGES = (
     "checkpoints",
     "export",
     "piper",
+    "report",
     "cli",
     "workspace",
     "hooks",

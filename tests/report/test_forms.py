@@ -73,7 +73,7 @@ def test_names_can_not_become_markup(report: Report) -> None:
     command = Command("echo 'a\n```\n# b'", say("do.plan"))
     section = Section(name="dataset", statements=(hostile,), commands=(command,))
     text = markdown(_with(report, section), language("en"))
-    assert r"a\|b \<script\> \*x\* \[y\](z)  \# title \_under\_ (\_x\_)" in text
+    assert r"a\|b \<script> \*x\* \[y\](z) # title \_under\_ (\_x\_)" in text
     assert text.count("\n```") == 2
     assert all(line.count("\n") == 0 for line in plain_lines(_with(report, section), language("en")))
 

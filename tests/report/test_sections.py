@@ -19,12 +19,14 @@ from core_vits.manifest import Row
 from core_vits.train.models import VoiceModels
 from workbench.report.caches import read_cache
 from workbench.report.languages import language
+from workbench.report.making import report_on
 from workbench.report.packages import Package, cuda_of_torch, needed_packages
 from workbench.report.recordings import read_recordings
 from workbench.report.records import Report, Section, Statement, Verdict, say
 from workbench.report.saved import look_inside
 from workbench.report.sections.model import PARAMETERS
 from workbench.report.sections.remarks import step_bytes
+from workbench.report.situation import read_situation
 
 from .conftest import MACHINE, Make, keys, section, statement
 
@@ -291,3 +293,36 @@ def test_checkpoints_of_versions_are_listed_once(make: Make, small: Path) -> Non
     add_checkpoint(small / "lightning_logs" / "version_3", "epoch=500-step=237474.ckpt", 500, 237_474)
     found = section(make(small), "checkpoints")
     assert [row[1].value for row in found.tables[0].rows] == [500, 426]
+
+
+def test_a_run_of_ours_goes_on_by_its_name_and_one_that_is_done_needs_more_epochs(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "workbench.toml").write_text('[voice]\nname = "v"\nlanguage = "ru"\n[training]\nepochs = 10\n')
+    checkpoints = tmp_path / "runs" / "20270115-v" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints.parent / "run.json").write_text('{"format": 1, "created": 1.0}')
+    (checkpoints / "epoch=4-step=50.ckpt").write_bytes(with_weights(4, 50))
+    report = make(tmp_path)
+    start = next(fact for fact in section(report, "checkpoints").facts if fact.name == "start")
+    assert (start.quantity.value, start.evidence) == ("runs/20270115-v/checkpoints/epoch=4-step=50.ckpt", "runs")
+    lines = [command.line for command in section(report, "recommendations").commands]
+    assert "workbench train --resume 20270115-v --detach" in lines
+    (checkpoints / "epoch=9-step=100.ckpt").write_bytes(with_weights(9, 100))
+    report = make(tmp_path)
+    assert ENGLISH.text(statement(report, "order.done").text).startswith("Trained are 10 epochs, and 10 are wanted")
+    lines = [command.line for command in section(report, "recommendations").commands]
+    assert "workbench train --resume 20270115-v --epochs 20 --detach" in lines
+
+
+def test_commands_name_the_workspace_where_it_is_not_the_current_folder(
+    make: Make, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(small)
+    monkeypatch.chdir(tmp_path)
+    report = report_on(read_situation(small, None))
+    lines = [command.line for command in section(report, "recommendations").commands]
+    assert lines[0] == "workbench adopt felix"
+    assert "workbench health -C felix" in lines
+    file = tmp_path / "own name.toml"
+    file.write_text('[voice]\nname = "v"\nlanguage = "ru"\n[dataset]\nmetadata = "felix/metadata_2col.csv"\n')
+    report = report_on(read_situation(file, None))
+    assert "workbench health -C 'own name.toml'" in [item.line for item in section(report, "recommendations").commands]

@@ -13,7 +13,7 @@ from tail.event_files import EventWriter, event_name
 from textual.app import App
 from textual.pilot import Pilot
 
-from workbench.errors import Cancelled, RunError
+from workbench.errors import Cancelled, DatasetError, RunError
 from workbench.jobs.curves import follower_of
 from workbench.jobs.piper_runs import PiperRuns
 from workbench.jobs.rundir import FileLock, append_line, ask_to_stop, stop_requested, write_json, write_status
@@ -137,6 +137,11 @@ class Recorded:
 
     def list_voices(self) -> Sequence[VoiceFile]:
         return tuple(self.voices)
+
+    def write_report(self, scan: ScanResult) -> Path:
+        if not scan.utterances:
+            raise DatasetError("metadata.csv: nothing to report on")
+        return self.project.root / "readiness-report.md"
 
     def scan(self, progress: Progress) -> ScanResult:
         self.calls.append(("scan",))

@@ -13,7 +13,7 @@ from typing import Any
 from workbench.cli.context import workspace_place
 from workbench.cli.dataset import scan
 from workbench.cli.guard import NO, OK
-from workbench.cli.output import Console, visible
+from workbench.cli.output import Console
 from workbench.config import WORKSPACE_FILE, Workspace, shown, write_workspace
 from workbench.errors import ConfigError
 
@@ -23,17 +23,17 @@ def run_report(args: argparse.Namespace, console: Console) -> int:
     from workbench.report import make_report
     from workbench.report.document import document
     from workbench.report.languages import choose_language, language
-    from workbench.report.markdown import markdown
+    from workbench.report.markdown import write_markdown
     from workbench.report.plain import plain_lines
 
-    folder = _folder(args)
+    place = _place(args)
     if args.output is not None:
         _check_output(args.output)
-    report = make_report(folder, None if args.quick else lambda workspace: scan_anywhere(workspace, console))
+    report = make_report(place, None if args.quick else lambda workspace: scan_anywhere(workspace, console))
     chosen = language(args.language) if args.language else choose_language(os.environ, report.language)
     console.answer(document(report, chosen))
     if args.output is not None:
-        args.output.write_text(visible(markdown(report, chosen)), encoding="utf-8")
+        write_markdown(report, chosen, args.output)
         console.line(f"wrote {shown(args.output)}")
     else:
         for line in plain_lines(report, chosen):
@@ -52,19 +52,16 @@ def _check_output(file: Path) -> None:
         raise ConfigError(f"{file}: there is no such folder; make it, or name another file")
 
 
-def _folder(args: argparse.Namespace) -> Path:
-    """The folder that is meant: the argument, else that of `-C`, else the current one.
+def _place(args: argparse.Namespace) -> Path:
+    """What is meant: the argument, else what `-C` names, else the current folder.
 
     Raises:
-        ConfigError: there is no such folder.
+        ConfigError: there is nothing there.
     """
     place: Path = args.path if args.path is not None else workspace_place(args)
-    folder = place.parent if place.name == WORKSPACE_FILE else place
-    if not folder.is_dir():
-        raise ConfigError(
-            f"{place}: there is no such folder; the folder of a workspace or of a Piper project is wanted"
-        )
-    return folder.absolute()
+    if not place.exists():
+        raise ConfigError(f"{place}: there is no such folder; that of a workspace or of a Piper project is wanted")
+    return place.absolute()
 
 
 def scan_anywhere(workspace: Workspace, console: Console) -> Mapping[str, Any]:

@@ -20,17 +20,17 @@ from workbench.report.sections.summary import summary
 from workbench.report.situation import Scan, Situation, read_situation
 
 
-def make_report(folder: Path, scan: Scan | None) -> Report:
+def make_report(place: Path, scan: Scan | None) -> Report:
     """Look at a workspace or a Piper project and report on it; nothing of it is changed.
 
     Args:
-        folder: of either.
+        place: folder of either, or a workspace file.
         scan: looks at the recordings; None to leave that out, which the report then says.
 
     Raises:
         ConfigError: it is neither, or its workspace file is wrong.
     """
-    return report_on(read_situation(folder, scan))
+    return report_on(read_situation(place, scan))
 
 
 def report_on(here: Situation) -> Report:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
+from workbench.config import shown
+from workbench.errors import EnvironmentProblem
 from workbench.report.frame import frame, verdict_lines
 from workbench.report.languages import Language
 from workbench.report.plain import cell
@@ -12,12 +15,25 @@ from workbench.report.records import Report, Section, Statement, Table, Text
 
 _MARKS = {"ok": "✅", "warning": "⚠️", "error": "❌", "unknown": "❔"}
 # An underscore between letters, as in most names of files, is none of Markdown's.
-_SPECIAL = re.compile(r"([\\*<>|\[\]#~])|(?<!\w)(_)|(_)(?!\w)")
+_SPECIAL = re.compile(r"[\\*<|\[\]~]|(?<!\w)_|_(?!\w)|^[>#]")
 
 
 def markdown(report: Report, language: Language) -> str:
     """The document."""
     return "\n".join(_lines(report, language)) + "\n"
+
+
+def write_markdown(report: Report, language: Language, file: Path) -> Path:
+    """Write the document.
+
+    Raises:
+        EnvironmentProblem: the file can't be written.
+    """
+    try:
+        file.write_text(markdown(report, language), encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(f"{shown(file)}: can't be written ({error.strerror or error})") from None
+    return file
 
 
 def _lines(report: Report, language: Language) -> Iterator[str]:
@@ -73,7 +89,8 @@ def _section(section: Section, language: Language) -> Iterator[str]:
         yield from (_statement(statement, language) for statement in section.statements)
     for command in section.commands:
         yield ""
-        yield f"{_escaped(language.text(command.why))}:"
+        why = _escaped(language.text(command.why))
+        yield f"{why[:1].upper()}{why[1:]}:"
         yield ""
         yield from ("```bash", command.line, "```")
 

@@ -8,6 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from core_vits.errors import in_one_line
+
+_LONGEST_COMMAND = 4000
+"""Characters."""
+
 
 class Verdict(StrEnum):
     """What was found of a section or a statement; the first is the worst."""
@@ -89,7 +94,7 @@ class Command:
     why: Text
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "line", " ".join(self.line.splitlines()))
+        object.__setattr__(self, "line", in_one_line(self.line, _LONGEST_COMMAND))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from workbench.adopt.documents import read_json
 from workbench.adopt.places import folders
 from workbench.adopt.project import VoiceFile, voices
 from workbench.config import WORKSPACE_FILE, Workspace, load_workspace
+from workbench.config.settings import RESUME
 from workbench.errors import ConfigError, RunError, WorkbenchError
 from workbench.jobs.dataset import read_table
 from workbench.jobs.piper_runs import PiperRuns
@@ -72,9 +74,11 @@ class Situation:
     piper_config_name: str
 
     @property
-    def is_current(self) -> bool:
-        """Whether the folder is the current one, which commands need not name."""
-        return self.folder.absolute() == Path.cwd()
+    def option(self) -> str:
+        """What a command needs to mean this workspace: ` -C FOLDER`, or nothing in the current folder."""
+        file = self.workspace.file
+        place = self.folder if file.name == WORKSPACE_FILE else file
+        return "" if place.absolute() == Path.cwd() else f" -C {shlex.quote(named(place))}"
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -84,8 +88,15 @@ class Situation:
 
     @property
     def start(self) -> Saved | None:
-        """The checkpoint that training goes on from: that of `[start]`, else the furthest that is whole."""
+        """The checkpoint that training goes on from: that of `[start]`, else the furthest of our own runs."""
         return _start(self.workspace, self.checkpoints)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs that are wanted are trained."""
+        start, wanted = self.start, self.workspace.training.epochs
+        going_on = start is not None and self.workspace.start.mode == RESUME
+        return going_on and start is not None and start.epoch is not None and start.epoch + 1 >= wanted
 
     @property
     def furthest(self) -> Saved | None:
@@ -136,18 +147,19 @@ def line_of(file: Path, setting: str) -> str:
     return ""
 
 
-def read_situation(folder: Path, scan: Scan | None) -> Situation:
+def read_situation(place: Path, scan: Scan | None) -> Situation:
     """Look at everything.
 
     Args:
-        folder: of a workspace or of a Piper project.
+        place: folder of a workspace or of a Piper project, or a workspace file.
         scan: looks at the recordings; None to leave that out.
 
     Raises:
         ConfigError: the folder has neither a workspace file nor anything of Piper, or its workspace file is wrong.
     """
-    has_file = (folder / WORKSPACE_FILE).exists()
-    workspace = load_workspace(folder) if has_file else None
+    has_file = not place.is_dir() or (place / WORKSPACE_FILE).exists()
+    workspace = load_workspace(place) if has_file else None
+    folder = workspace.root if workspace is not None else place
     adoption = _adoption(folder, needed=workspace is None)
     if workspace is None:
         if adoption is None:  # `_adoption` raised

@@ -55,6 +55,7 @@ KEYS: tuple[Key, ...] = (
     _key("data", "back", "escape", "esc", "back", "all rows", "Take the filter away.", False),
     _key("data", "play", "space", "␣", "play", "play", "Play the recording of the selected utterance."),
     _key("data", "scan", "r", "r", "rescan", "rescan", "Scan the dataset again."),
+    _key("data", "report", "w", "w", "report", "report", "Write the readiness report, with this scan.", False),
     _key("data", "cancel", "x", "x", "cancel", "cancel", "Cancel the scan or the playback that is under way.", False),
     _key("chart", "zoom", "plus,minus", "+ -", "", "zoom", "Zoom in and out."),
     _key("chart", "pan", "left,right", "← →", "", "pan", "Move the view, or the cursor while it is on."),

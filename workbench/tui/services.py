@@ -149,6 +149,9 @@ class Services(Protocol):
     def scan(self, progress: Progress) -> ScanResult:
         """Look at the whole dataset."""
 
+    def write_report(self, scan: ScanResult) -> Path:
+        """Write the readiness report of the workspace, with a scan that was made; gives its file."""
+
     def training_facts(self) -> str:
         """What a training would do, for the question before it: clips, epochs, quality, device; a few lines."""
 

@@ -16,7 +16,7 @@ _SENTENCES = {
     "not_ready": "NOT READY, because:",
     "not_known": "NOT KNOWN to be ready, because:",
     "measured": "Every verdict is measured; the place behind it says where.",
-    "not_adopted": "No file was written: the settings are those that `workbench adopt` would make.",
+    "not_adopted": "There is no workspace file: the settings are those that `workbench adopt` would write.",
     "head.what": "what",
     "head.value": "value",
     "head.from": "read from",
@@ -238,6 +238,7 @@ _SENTENCES = {
         "Training goes on from {file}, epoch {epoch:plain}, though {later} is of epoch {later_epoch:plain}: "
         "{behind:epoch} would be trained again."
     ),
+    "order.done": "Trained are {epochs:epoch}, and {wanted} are wanted: nothing is left to train. Raise epochs.",
     "counters.unknown": "The counters of {file} were not compared: it does not tell them, or no clip is here.",
     "counters.fit": (
         "epoch={epoch:plain}-step={step:plain} fits {clips:clip}, batch {batch} on {devices:device}: {training} for "
@@ -306,7 +307,7 @@ _SENTENCES = {
     "model.not_told": "{file} was not followed to its weights, so its architecture is not known.",
     # 8. Logging.
     "logs.none": "No event file yet: the first training writes one.",
-    "logs.good": "Event files with events: {count} of those written last.",
+    "logs.good": "Event files with events among the newest: {count}.",
     "logs.empty": "Event files without any event: {count}, for instance {file}.",
     "watch.screen": "the curves in the terminal",
     "watch.lines": "losses as lines",

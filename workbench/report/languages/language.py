@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core_vits.errors import in_one_line
 from workbench.report.records import Quantity, Text
 
 _SENTENCE_END = re.compile(r"(?<=[.:])\s+(?=[A-ZА-Я])|; ")
-_LINE_ENDS = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
+_LONGEST_FOREIGN = 2000
+"""Characters."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -43,7 +45,7 @@ class Language:
     def text(self, text: Text | str) -> str:
         """A sentence; what is no `Text` is foreign and stays as it is."""
         if isinstance(text, str):
-            return _in_one_line(text)
+            return _foreign(text)
         return _Formatter(self).vformat(self.sentences[text.key], (), text.values)
 
     def quantity(self, quantity: Quantity) -> str:
@@ -58,7 +60,7 @@ class Language:
             text = self.text(value)
             return _SENTENCE_END.split(text, maxsplit=1)[0] if unit == "first" else text
         if isinstance(value, str):
-            return _in_one_line(value)
+            return _foreign(value)
         formats: dict[str, Callable[[Any], str]] = {
             "": self._plain,
             "plain": str,
@@ -118,9 +120,9 @@ class Language:
         return self.seconds.format(self.number(value, 1))
 
 
-def _in_one_line(text: str) -> str:
-    """Names of files may have line ends in them, and must not begin a line of the report."""
-    return _LINE_ENDS.sub(" ", text)
+def _foreign(text: str) -> str:
+    """Names of files may have line ends in them, and commands for the terminal."""
+    return in_one_line(text, _LONGEST_FOREIGN)
 
 
 class _Formatter(string.Formatter):

@@ -16,7 +16,7 @@ _SENTENCES = {
     "not_ready": "НЕ ГОТОВО, потому что:",
     "not_known": "НЕИЗВЕСТНО, готово ли, потому что:",
     "measured": "Каждый вывод измерен; после него указано, откуда он взят.",
-    "not_adopted": "Никаких файлов не записано: настройки такие, какие создала бы команда `workbench adopt`.",
+    "not_adopted": "Файла workbench.toml нет: настройки такие, какие записала бы команда `workbench adopt`.",
     "head.what": "что",
     "head.value": "значение",
     "head.from": "откуда",
@@ -239,7 +239,8 @@ _SENTENCES = {
         "Обучение продолжится с {file}, эпоха {epoch:plain}, хотя {later} — это эпоха {later_epoch:plain}: заново "
         "придётся пройти {behind:epoch.acc}."
     ),
-    "counters.unknown": "Счётчики {file} не сверены: файл их не сообщает, или записей здесь нет.",
+    "order.done": "Пройдено {epochs:epoch}, а нужно {wanted}: обучать больше нечего. Увеличьте epochs.",
+    "counters.unknown": "Счётчики {file} не сверены: файл их не сообщает или записей здесь нет.",
     "counters.fit": (
         "epoch={epoch:plain}-step={step:plain} сходится с данными: {clips:clip}, батч {batch}, {devices:device}; для "
         "обучения {training}, {batches:batch} × 2 оптимизатора × {epochs:epoch} = {expected}."
@@ -276,12 +277,12 @@ _SENTENCES = {
     "gpu.wanted": "Настройки требуют CUDA ({devices:device}), а GPU здесь нет.",
     "gpu.too_few": "По настройкам нужно {devices:device}, GPU здесь: {count}.",
     "gpu.enough": "Нужно GPU: {devices}, есть: {count}.",
-    "gpu.cpu": "GPU здесь нет; качество {quality} на процессоре займёт недели.",
+    "gpu.cpu": "GPU здесь нет; на процессоре обучение качества {quality} займёт недели.",
     "gpu.tiny": "Качество tiny обучается на процессоре.",
     "disk.none": "Свободно {free:bytes}; два чекпоинта занимают {two:bytes}, и обучение не начнётся.",
     "disk.little": "Свободно {free:bytes}; {count:checkpoint} по {one:bytes} — это {needed:bytes}.",
     "disk.enough": "Свободно {free:bytes}; {count:checkpoint} по {one:bytes} — это {needed:bytes}.",
-    "disk.unknown": "Сколько места на диске, узнать не удалось.",
+    "disk.unknown": "Сколько места свободно на диске, узнать не удалось.",
     "container.shared_memory": (
         "У контейнера {size:bytes} разделяемой памяти, через которую процессы передают батчи; дайте больше "
         "(--shm-size 8g или ipc: host)."
@@ -307,8 +308,8 @@ _SENTENCES = {
     "model.not_told": "До весов {file} дойти не удалось, и архитектура неизвестна.",
     # 8. Логирование.
     "logs.none": "Файлов событий ещё нет: их запишет первое обучение.",
-    "logs.good": "Файлы с событиями: {count} из записанных последними.",
-    "logs.empty": "Файлы без единого события: {count}, например {file}.",
+    "logs.good": "Файлов с событиями среди новейших: {count}.",
+    "logs.empty": "Файлов без единого события: {count}, например {file}.",
     "watch.screen": "кривые в терминале",
     "watch.lines": "потери построчно",
     "watch.tensorboard": "те же кривые в браузере",

@@ -29,7 +29,9 @@ def _facts(here: Situation) -> Iterator[Fact]:
     start = here.start
     yield Fact("checkpoints", Quantity(len(here.checkpoints)), ", ".join(places[:3]) or named(here.workspace.runs))
     if start is not None:
-        yield Fact("start", Quantity(named(start.path)), here.place("start.checkpoint"))
+        chosen = here.workspace.start_checkpoint is not None
+        source = here.place("start.checkpoint") if chosen else named(here.workspace.runs)
+        yield Fact("start", Quantity(named(start.path)), source)
         yield Fact("start_epoch", Quantity(start.epoch, "plain"), start.path.name)
     yield Fact("voices", Quantity(len(here.voices)), named(here.folder))
 
@@ -91,6 +93,9 @@ def _order(here: Situation) -> Iterator[Statement]:
         # A voice of another name may be of another training.
         verdict = Verdict.ERROR if voice.ours else Verdict.WARNING
         yield Statement(verdict, text, f"{named(voice.path)}, {named(furthest.path)}")
+    if here.is_done and start is not None and start.epoch is not None:
+        text = say("order.done", epochs=start.epoch + 1, wanted=here.workspace.training.epochs)
+        yield Statement(Verdict.WARNING, text, here.place("training.epochs"))
     if start is None or furthest is None or start.epoch is None or furthest.epoch is None:
         return
     if here.workspace.start.mode == RESUME and start.epoch < furthest.epoch:

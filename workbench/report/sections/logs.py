@@ -50,7 +50,7 @@ def _statements(here: Situation) -> Iterator[Statement]:
 
 
 def _commands(here: Situation) -> Iterator[Command]:
-    where = "" if here.is_current else f" -C {shlex.quote(named(here.folder))}"
+    where = here.option
     yield Command(f"workbench{where}", say("watch.screen"))
     yield Command(f"workbench runs latest --follow{where}", say("watch.lines"))
     piper = here.workspace.piper_runs

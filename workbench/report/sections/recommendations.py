@@ -16,14 +16,10 @@ def recommendations(here: Situation, sections: Sequence[Section]) -> Section:
     return Section(name="recommendations", commands=(*_mend(here, sections, wrong), *_go_on(here)))
 
 
-def _where(here: Situation) -> str:
-    return "" if here.is_current else f" -C {shlex.quote(named(here.folder))}"
-
-
 def _mend(here: Situation, sections: Sequence[Section], wrong: set[str]) -> Iterator[Command]:
-    where = _where(here)
+    where = here.option
     if not here.adopted:
-        folder = "" if here.is_current else f" {shlex.quote(named(here.folder))}"
+        folder = here.option.replace(" -C", "", 1)
         yield Command(f"workbench adopt{folder}", say("do.adopt"))
     dataset = next(section for section in sections if section.name == "dataset")
     if here.scan is None or dataset.verdict in (Verdict.ERROR, Verdict.WARNING):
@@ -43,11 +39,20 @@ def _mend(here: Situation, sections: Sequence[Section], wrong: set[str]) -> Iter
 
 
 def _go_on(here: Situation) -> Iterator[Command]:
-    where, start, furthest = _where(here), here.start, here.furthest
-    behind = furthest is not None and (start is None or (start.epoch or 0) < (furthest.epoch or 0))
-    begin = f" --from {shlex.quote(named(furthest.path))}" if furthest is not None and behind else ""
+    where, begin = here.option, _begin(here)
     yield Command(f"workbench train --plan{begin}{where}", say("do.plan"))
     yield Command(f"workbench train{begin} --detach{where}", say("do.train"))
     yield Command(f"workbench runs latest --follow{where}", say("do.follow"))
     yield Command(f"workbench export best{where}", say("do.export"))
     yield Command(f"workbench speak --with best{where}", say("do.speak"))
+
+
+def _begin(here: Situation) -> str:
+    """Options that make a training go on from where most is trained."""
+    start, furthest = here.start, here.furthest
+    options = ""
+    if furthest is not None and (start is None or (start.epoch or 0) < (furthest.epoch or 0)):
+        options = f" --from {shlex.quote(named(furthest.path))}"
+    elif start is not None and here.workspace.start_checkpoint is None:
+        options = f" --resume {shlex.quote(start.path.parent.parent.name)}"
+    return f"{options} --epochs {2 * here.workspace.training.epochs}" if here.is_done else options

@@ -164,6 +164,16 @@ class DataPane(Pane):
         self._playing = self.short(Path(str(path)))
         self._begin("play", lambda _: self.services.play(Path(str(path))))
 
+    def action_report(self) -> None:
+        """Write the readiness report with the scan that is shown."""
+        scan = self._scan
+        if self._job:
+            self.say(f"{self._job} is under way; x cancels it", "warn")
+        elif scan is None:
+            self.say("there is no scan to report on; r scans the dataset", "warn")
+        else:
+            self._begin("report", lambda _: self.services.write_report(scan))
+
     def action_cancel(self) -> None:
         """Give up scan or playback."""
         if not self._job:
@@ -224,7 +234,8 @@ class DataPane(Pane):
 
     def _begin(self, job: str, work: Any) -> None:
         self._job, self._started, self._progress = job, self.services.now(), ""
-        self.workbench.start_job(self, job, SCAN_JOB if job == "scan" else "playing", work)
+        label = {"scan": SCAN_JOB, "play": "playing"}.get(job, "readiness report")
+        self.workbench.start_job(self, job, label, work)
         self._show_facts()
 
     @on(Progressed)
@@ -246,6 +257,9 @@ class DataPane(Pane):
         if event.job == "play":
             self._played(event)
             return
+        if event.job == "report":
+            self._reported(event)
+            return
         if event.error is None and isinstance(event.result, ScanResult):
             self._scan, self._scanned, self._problem = event.result, self.services.now(), ""
             self._by_row = scans.rows_with(event.result)
@@ -258,6 +272,13 @@ class DataPane(Pane):
         if self._scan is None:
             self.query_one("#findings", RowList).show([], empty=f"{self._problem}\nr scans again.")
             self.utterances.show([], empty="No utterance to show.")
+        self._show_facts()
+
+    def _reported(self, event: JobEnded) -> None:
+        if isinstance(event.result, Path):
+            self.say(f"wrote {self.short(event.result)}", "good")
+        elif event.error is not None:
+            self.say(self.workbench.explain("the report", event.error), "bad")
         self._show_facts()
 
     def _played(self, event: JobEnded) -> None:
