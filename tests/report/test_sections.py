@@ -326,3 +326,12 @@ def test_commands_name_the_workspace_where_it_is_not_the_current_folder(
     file.write_text('[voice]\nname = "v"\nlanguage = "ru"\n[dataset]\nmetadata = "felix/metadata_2col.csv"\n')
     report = report_on(read_situation(file, None))
     assert "workbench health -C 'own name.toml'" in [item.line for item in section(report, "recommendations").commands]
+
+
+def test_a_torch_that_the_project_pins_and_the_workbench_can_not_use_is_told(make: Make, small: Path) -> None:
+    script = small / "train_resume.sh"
+    script.write_text(f"pip install torch==2.3.1 --index-url https://example.org/cu121\n{script.read_text()}")
+    found = statement(make(small), "packages.pinned")
+    assert (found.verdict, found.evidence) == (Verdict.WARNING, "train_resume.sh:1")
+    script.write_text(script.read_text().replace("2.3.1", "2.99.0"))
+    assert "packages.pinned" not in keys(make(small))

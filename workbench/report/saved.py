@@ -17,7 +17,7 @@ from core_vits.unpickle import follow, unfold
 from workbench.adopt.project import VoiceFile
 from workbench.jobs.rundir import EXPORTS, read_lines
 
-_MOST_LOOKED_INTO = 40
+_MOST_LOOKED_INTO = 400
 _SMALLEST_VOICE = 100_000
 """Bytes; the smallest voice that speaks, of quality tiny, has two million."""
 _LARGEST_JSON = 16_000_000

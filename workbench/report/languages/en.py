@@ -160,7 +160,7 @@ _SENTENCES = {
     "evidence.counted": "counted in {file}",
     "evidence.longest_unknown": "the length of the longest clip would tell: `workbench health`",
     "evidence.memory": (
-        "{parameters} parameters × {each} B + {fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} a frame; "
+        "{parameters:parameter} × {each} B + {fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} a frame; "
         "the longest clip has {longest:seconds}). Counted on a CPU; what CUDA takes for itself comes on top"
     ),
     "evidence.disk_measured": "{best} best + {last} last + 1 being written, {one:bytes} each, as the newest one here",
@@ -206,7 +206,7 @@ _SENTENCES = {
         "is about {one:decimal} times. Its names do not tell what is old."
     ),
     "cache.several": "Piper's caches lie in several places: {places}, {size:bytes} together.",
-    "dataset.too_few": "Clips that can be trained: {usable}; at least two must be left after validation is held back.",
+    "dataset.too_few": "Clips that can be trained: {usable}; two are wanted, and one of them outside of validation.",
     "dataset.not_scanned": "No recording was decoded and no text read: what is in them is not known.",
     "dataset.scan_failed": "The dataset can't be looked at: {reason}",
     "scan.blocks": "Blocks a training, {count:finding} of {rule}, for instance {example}",
@@ -259,6 +259,8 @@ _SENTENCES = {
     "packages.wrong": "{name} {installed} is installed, {wanted} is needed.",
     "packages.missing": "{name} {wanted} is needed and not installed.",
     "packages.unknown": "{name} has no metadata here, so what it needs is not known.",
+    "packages.pinned": "The project installs torch {version}, the workbench needs {wanted}: give it an "
+    "environment of its own.",
     "packages.piper_here": (
         "piper_version {version} in config.json is written into every file by a generation of Piper; it says nothing "
         "of what is installed: piper-tts {installed}, torch {torch}."

@@ -160,7 +160,7 @@ _SENTENCES = {
     "evidence.counted": "подсчитано в {file}",
     "evidence.longest_unknown": "нужна длина самой длинной записи: её скажет `workbench health`",
     "evidence.memory": (
-        "{parameters} параметров × {each} Б + {fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} на кадр; "
+        "{parameters:parameter} × {each} Б + {fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} на кадр; "
         "самая длинная запись: {longest:seconds}). Подсчитано на процессоре; что CUDA занимает сама, добавится сверху"
     ),
     "evidence.disk_measured": "лучших {best} + последних {last} + 1 в записи, по {one:bytes}, как у новейшего здесь",
@@ -207,7 +207,7 @@ _SENTENCES = {
         "больше их примерно в {one:decimal} раза. По именам не видно, что устарело."
     ),
     "cache.several": "Кеши Piper лежат в нескольких местах: {places}, вместе {size:bytes}.",
-    "dataset.too_few": "Пригодных для обучения записей: {usable}; после отбора на валидацию их нужно хотя бы две.",
+    "dataset.too_few": "Пригодных для обучения записей: {usable}; нужно хотя бы две, и хотя бы одна вне валидации.",
     "dataset.not_scanned": "Ни одна запись не декодирована, ни один текст не прочитан: что в них, неизвестно.",
     "dataset.scan_failed": "Датасет не удалось проверить: {reason}",
     "scan.blocks": "Не даёт начать обучение: {rule}, {count:finding}, например: {example}",
@@ -260,6 +260,7 @@ _SENTENCES = {
     "packages.wrong": "Установлен {name} {installed}, а нужен {wanted}.",
     "packages.missing": "Нужен {name} {wanted}, а он не установлен.",
     "packages.unknown": "У {name} здесь нет метаданных, и что ему нужно, неизвестно.",
+    "packages.pinned": "Проект ставит torch {version}, а workbench нужен {wanted}: дайте ему собственное окружение.",
     "packages.piper_here": (
         "piper_version {version} в config.json поколение Piper пишет в каждый файл; об установленном это не говорит "
         "ничего: piper-tts {installed}, torch {torch}."

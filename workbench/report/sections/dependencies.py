@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from workbench.report.packages import DISTRIBUTION, PEER, cuda_of_torch, installed, needed_packages
+from workbench.adopt.project import compose_files, script_files
+from workbench.adopt.script import read_script_text
+from workbench.errors import ConfigError
+from workbench.report.packages import DISTRIBUTION, PEER, Package, cuda_of_torch, installed, needed_packages
+from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Table, Verdict, say
 from workbench.report.situation import Situation
 
 METADATA = "importlib.metadata"
+_PIN = re.compile(r"\btorch==(\d+(?:\.\d+)*)")
 
 
 def dependencies(here: Situation) -> Section:
@@ -41,7 +48,7 @@ def dependencies(here: Situation) -> Section:
         name="dependencies",
         facts=tuple(_facts(here)),
         tables=(Table(heads=("package", "wanted", "installed", "state"), rows=rows),) if rows else (),
-        statements=(*statements, *_cuda(here), *_piper(here)),
+        statements=(*statements, *_cuda(here), *_pinned(here, packages), *_piper(here)),
     )
 
 
@@ -71,6 +78,21 @@ def _cuda(here: Situation) -> Iterator[Statement]:
         good = int(machine.driver_cuda.split(".")[0]) >= int(built.split(".")[0])
         text = say("cuda.fits" if good else "cuda.driver_old", built=built, driver=machine.driver_cuda)
         yield Statement(Verdict.OK if good else Verdict.ERROR, text, "nvidia-smi, torch/version.py")
+
+
+def _pinned(here: Situation, packages: Sequence[Package]) -> Iterator[Statement]:
+    """A torch that the project's own scripts install, where the workbench could not use it."""
+    needed = next((package for package in packages if package.name == "torch"), None)
+    for path in [*script_files(here.folder), *compose_files(here.folder)] if needed is not None else ():
+        try:
+            lines = read_script_text(path).splitlines()
+        except ConfigError:
+            continue
+        for number, line in enumerate(lines, 1):
+            pin = _PIN.search(line)
+            if pin and needed is not None and not replace(needed, installed=pin[1]).good:
+                text = say("packages.pinned", version=pin[1], wanted=needed.wanted)
+                yield Statement(Verdict.WARNING, text, f"{named(path)}:{number}")
 
 
 def _piper(here: Situation) -> Iterator[Statement]:
