@@ -335,3 +335,27 @@ def test_a_torch_that_the_project_pins_and_the_workbench_can_not_use_is_told(mak
     assert (found.verdict, found.evidence) == (Verdict.WARNING, "train_resume.sh:1")
     script.write_text(script.read_text().replace("2.3.1", "2.99.0"))
     assert "packages.pinned" not in keys(make(small))
+
+
+def test_some_old_entries_of_a_cache_are_no_second_generation(make: Make, small: Path) -> None:
+    cache = small / ".cache"
+    (cache / "3_Совсем другой текст.spec.pt").write_bytes(bytes(1000))
+    report = make(small)
+    text = ENGLISH.text(statement(report, "cache.stale").text)
+    assert text.startswith(".cache: entries that belong to no row of today's table: 1 of 21 (1 KB).")
+    assert "cache.generations" not in keys(report)
+
+
+def test_a_checkpoint_that_only_lends_its_weights_is_not_gone_on_from(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "base.ckpt").write_bytes(with_weights(5000, 100_000))
+    settings = '[voice]\nname = "v"\nlanguage = "ru"\n[start]\ncheckpoint = "base.ckpt"\nmode = "warm-start"\n'
+    (tmp_path / "workbench.toml").write_text(settings)
+    report = make(tmp_path)
+    assert {"order.done", "order.start", "counters.other"} & keys(report) == set()
+    assert "workbench train --detach" in [item.line for item in section(report, "recommendations").commands]
+    checkpoints = tmp_path / "runs" / "20270115-v" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints.parent / "run.json").write_text('{"format": 1, "created": 1.0}')
+    (checkpoints / "epoch=4-step=50.ckpt").write_bytes(with_weights(4, 50))
+    lines = [item.line for item in section(make(tmp_path), "recommendations").commands]
+    assert "workbench train --resume 20270115-v --detach" in lines

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from workbench.report.frame import frame, verdict_lines
 from workbench.report.languages import Language
-from workbench.report.records import Report, Section, Statement, Table, Text
+from workbench.report.records import Quantity, Report, Section, Statement, Table, Text
 
 _MARKS = {"ok": "✓", "warning": "▲", "error": "✗", "unknown": "?"}
 _WIDEST = 60
@@ -51,10 +51,9 @@ def _table(table: Table, language: Language) -> list[tuple[str, ...]]:
     return [heads, *(tuple(cell(quantity, language) for quantity in row) for row in table.rows)]
 
 
-def cell(quantity: object, language: Language) -> str:
+def cell(quantity: Quantity, language: Language) -> str:
     """A cell of a table; a dash where there is nothing to say."""
-    value = getattr(quantity, "value", None)
-    return "-" if value is None else language.value(value, getattr(quantity, "unit", ""))
+    return "-" if quantity.value is None else language.quantity(quantity)
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

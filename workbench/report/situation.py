@@ -28,6 +28,7 @@ from workbench.report.places import named
 from workbench.report.recordings import Recordings, read_recordings
 from workbench.report.records import Text, say
 from workbench.report.saved import Inside, Saved, Voice, look_inside, read_checkpoints, read_voices
+from workbench.report.scanned import Scanned, read_scan
 
 Scan = Callable[[Workspace], Mapping[str, Any]]
 """Looks at every row and recording, elsewhere: gives what `workbench.workers.targets.health.scan` returns."""
@@ -51,7 +52,7 @@ class Situation:
     rows_with_recording: int
     table_problem: str
     recordings: Recordings
-    scan: Mapping[str, Any] | None
+    scan: Scanned | None
     scan_problem: str
     """Why there is no scan; empty when there is one, or nobody wanted one."""
     checkpoints: tuple[Saved, ...]
@@ -94,14 +95,17 @@ class Situation:
     @property
     def is_done(self) -> bool:
         """Whether all epochs that are wanted are trained."""
-        start, wanted = self.start, self.workspace.training.epochs
-        going_on = start is not None and self.workspace.start.mode == RESUME
-        return going_on and start is not None and start.epoch is not None and start.epoch + 1 >= wanted
+        furthest = self.furthest
+        trained = 0 if furthest is None or furthest.epoch is None else furthest.epoch + 1
+        return trained >= self.workspace.training.epochs
 
     @property
     def furthest(self) -> Saved | None:
-        """The whole checkpoint with the most epochs."""
-        whole = [saved for saved in self.checkpoints if saved.epoch is not None and not saved.problem]
+        """The whole checkpoint with the most epochs; one that only lends its weights is of another training."""
+        lent = self.workspace.start_checkpoint if self.workspace.start.mode != RESUME else None
+        whole = [
+            saved for saved in self.checkpoints if saved.epoch is not None and not saved.problem and saved.path != lent
+        ]
         return whole[-1] if whole else None
 
     @property
@@ -120,7 +124,7 @@ class Situation:
     def seconds(self) -> float | None:
         """Length of what is to be trained: decoded where the recordings were scanned, else by their headers."""
         if self.scan is not None:
-            return float(self.scan["summary"]["hours"]) * 3600
+            return self.scan.seconds
         return self.recordings.seconds or None
 
     def place(self, setting: str) -> str | Text:
@@ -158,12 +162,12 @@ def read_situation(place: Path, scan: Scan | None) -> Situation:
         ConfigError: the folder has neither a workspace file nor anything of Piper, or its workspace file is wrong.
     """
     has_file = not place.is_dir() or (place / WORKSPACE_FILE).exists()
-    workspace = load_workspace(place) if has_file else None
-    folder = workspace.root if workspace is not None else place
-    adoption = _adoption(folder, needed=workspace is None)
-    if workspace is None:
-        if adoption is None:  # `_adoption` raised
-            raise ConfigError(f"{named(folder)}: nothing to report on")
+    adoption: Adoption | None
+    if has_file:
+        workspace = load_workspace(place)
+        folder, adoption = workspace.root, _adoption(workspace.root)
+    else:
+        folder, adoption = place, adopt([str(place)])
         workspace = adoption.workspace
     rows, problem = _rows(workspace)
     recordings = read_recordings(workspace.audio_folder)
@@ -215,12 +219,10 @@ def _found(adoption: Adoption, text: object) -> Path | None:
     return places.find(text) if isinstance(text, str) else None
 
 
-def _adoption(folder: Path, *, needed: bool) -> Adoption | None:
+def _adoption(folder: Path) -> Adoption | None:
     try:
         return adopt([str(folder)])
     except WorkbenchError:
-        if needed:
-            raise
         return None
 
 
@@ -237,9 +239,9 @@ def _with_recording(workspace: Workspace, rows: tuple[Row, ...]) -> int:
     return sum(find_recording(workspace.audio_folder, row.file) is not None for row in rows)
 
 
-def _scan(workspace: Workspace, scan: Scan) -> tuple[Mapping[str, Any] | None, str]:
+def _scan(workspace: Workspace, scan: Scan) -> tuple[Scanned | None, str]:
     try:
-        return scan(workspace), ""
+        return read_scan(scan(workspace)), ""
     except WorkbenchError as error:
         return None, str(error)
 
@@ -276,7 +278,7 @@ def _caches(folder: Path, workspace: Workspace, adoption: Adoption | None, rows:
         path = _found(adoption, chosen.value)
         places += [path] if path is not None else []
     here = dict.fromkeys(place.absolute() for place in places if place.is_dir() and place != workspace.cache)
-    return [cache for place in here if (cache := read_cache(place, rows)).files]
+    return [cache for place in here if (cache := read_cache(place, rows)).clips]
 
 
 def _own_cache(workspace: Workspace) -> int:

@@ -22,13 +22,13 @@ _NOT_PLAIN = re.compile(r"""^['"\[{&*!|>%@`]|\s#|:\s|\n""")
 
 
 def read_settings(path: Path) -> str:
-    """Give the text of a settings file; "" when there is none, or it is no file.
+    """Give the text of a settings file; "" when there is none, or a pipe.
 
     Raises:
         OSError: it is there and can't be read.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write
+        if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for somebody to write
             return ""
         with path.open("rb") as file:
             return file.read(LARGEST).decode("utf-8", "replace")

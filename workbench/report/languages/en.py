@@ -201,6 +201,8 @@ _SENTENCES = {
         "is about {one:decimal} times. It holds {clips:entry} for {rows:row}, about {generations:generation}: "
         "{stale:entry} ({stale_size:bytes}) belong to no row of today's table. Piper removes none by itself."
     ),
+    "cache.stale": "{folder}: entries that belong to no row of today's table: {stale} of {clips} ({stale_size:bytes}). "
+    "Piper removes none by itself.",
     "cache.large": (
         "{folder}: {size:bytes}, {ratio:decimal} times the recordings ({sound:bytes}); one generation of Piper's cache "
         "is about {one:decimal} times. Its names do not tell what is old."
@@ -278,7 +280,7 @@ _SENTENCES = {
     "gpu.wanted": "The settings want CUDA ({devices:device}), and no GPU is here.",
     "gpu.too_few": "The settings want {devices:device}, GPUs here: {count}.",
     "gpu.enough": "GPUs wanted: {devices}, here: {count}.",
-    "gpu.cpu": "No GPU is here; quality {quality} on a CPU takes weeks.",
+    "gpu.cpu": "No GPU is here: quality {quality} would be trained on the CPU, for which only tiny is made.",
     "gpu.tiny": "Quality tiny trains on a CPU.",
     "disk.none": "{free:bytes} are free; two checkpoints need {two:bytes}, so a training would not start.",
     "disk.little": "{free:bytes} are free; {count:checkpoint} of {one:bytes} need {needed:bytes}.",

@@ -202,6 +202,8 @@ _SENTENCES = {
         "{generations:generation.of}; ни к одной строке сегодняшней таблицы не относятся: {stale:entry} "
         "({stale_size:bytes}). Сам Piper их не удаляет."
     ),
+    "cache.stale": "{folder}: элементов, не относящихся ни к одной строке сегодняшней таблицы: {stale} из {clips} "
+    "({stale_size:bytes}). Сам Piper их не удаляет.",
     "cache.large": (
         "{folder}: {size:bytes}, в {ratio:decimal} раза больше записей ({sound:bytes}); одно поколение кеша Piper "
         "больше их примерно в {one:decimal} раза. По именам не видно, что устарело."
@@ -278,7 +280,7 @@ _SENTENCES = {
     "gpu.wanted": "Настройки требуют CUDA ({devices:device}), а GPU здесь нет.",
     "gpu.too_few": "По настройкам нужно {devices:device}, GPU здесь: {count}.",
     "gpu.enough": "Нужно GPU: {devices}, есть: {count}.",
-    "gpu.cpu": "GPU здесь нет; на процессоре обучение качества {quality} займёт недели.",
+    "gpu.cpu": "GPU здесь нет: качество {quality} обучалось бы на процессоре, а для этого рассчитано только tiny.",
     "gpu.tiny": "Качество tiny обучается на процессоре.",
     "disk.none": "Свободно {free:bytes}; два чекпоинта занимают {two:bytes}, и обучение не начнётся.",
     "disk.little": "Свободно {free:bytes}; {count:checkpoint} по {one:bytes} — это {needed:bytes}.",

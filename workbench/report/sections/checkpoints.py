@@ -93,8 +93,8 @@ def _order(here: Situation) -> Iterator[Statement]:
         # A voice of another name may be of another training.
         verdict = Verdict.ERROR if voice.ours else Verdict.WARNING
         yield Statement(verdict, text, f"{named(voice.path)}, {named(furthest.path)}")
-    if here.is_done and start is not None and start.epoch is not None:
-        text = say("order.done", epochs=start.epoch + 1, wanted=here.workspace.training.epochs)
+    if here.is_done and furthest is not None and furthest.epoch is not None:
+        text = say("order.done", epochs=furthest.epoch + 1, wanted=here.workspace.training.epochs)
         yield Statement(Verdict.WARNING, text, here.place("training.epochs"))
     if start is None or furthest is None or start.epoch is None or furthest.epoch is None:
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from core_vits.manifest import split_sizes
-from workbench.report.caches import SIZE_OF_A_GENERATION
+from workbench.report.caches import SIZE_OF_A_GENERATION, Cache
 from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Table, Verdict, say
 from workbench.report.situation import Situation
@@ -41,20 +41,14 @@ def _facts(here: Situation) -> Iterator[Fact]:
         yield Fact("bits", Quantity(bits), headers)
         yield Fact("seconds_by_header", Quantity(sound.seconds or None, "time"), headers)
     if here.scan is not None:
-        summary, scan = here.scan["summary"], say("evidence.scan")
-        yield Fact("seconds_decoded", Quantity(summary["hours"] * 3600, "time"), scan)
-        yield Fact("usable", Quantity(summary["usable"]), scan)
-        yield Fact("median_length", Quantity(summary["lengths"]["median"], "seconds"), scan)
-        yield Fact("longest", Quantity(summary["lengths"]["max"], "seconds"), scan)
-        yield Fact("phonemizer", Quantity(_phonemizer(summary) or None), scan)
+        found, scan = here.scan, say("evidence.scan")
+        yield Fact("seconds_decoded", Quantity(found.seconds, "time"), scan)
+        yield Fact("usable", Quantity(found.usable), scan)
+        yield Fact("median_length", Quantity(found.median, "seconds"), scan)
+        yield Fact("longest", Quantity(found.longest, "seconds"), scan)
+        yield Fact("phonemizer", Quantity(found.phonemizer or None), scan)
     else:
         yield Fact("usable", Quantity(None), say("evidence.scan_tells"))
-
-
-def _phonemizer(summary: object) -> str:
-    if not isinstance(summary, dict):
-        return ""
-    return f"{summary.get('phonemizer', '')} {summary.get('phonemizer_version', '')}".strip()
 
 
 def _sizes(here: Situation) -> Table:
@@ -146,26 +140,28 @@ def _caches(here: Situation) -> Iterator[Statement]:
         }  # fmt: skip
         yield Statement(Verdict.OK, say("arithmetic.folder", **whole), named(here.workspace.metadata.parent))
     for cache in here.caches:
-        ratio = cache.bytes / sound.bytes if sound.bytes else 0.0
-        rows = len(here.rows)
-        several = cache.stale > 0 or cache.clips > rows
-        values: dict[str, Any] = {
-            "folder": named(cache.folder), "size": cache.bytes, "ratio": ratio, "clips": cache.clips,
-            "sound": sound.bytes, "rows": rows, "stale": cache.stale, "stale_size": cache.stale_bytes,
-            "one": SIZE_OF_A_GENERATION, "generations": _generations(here, cache.clips),
-        }  # fmt: skip
-        if several and rows:
-            yield Statement(Verdict.WARNING, say("cache.generations", **values), named(cache.folder))
-        elif ratio > 1.5 * SIZE_OF_A_GENERATION:
-            yield Statement(Verdict.WARNING, say("cache.large", **values), named(cache.folder))
+        yield from _cache(cache, sound.bytes, here.rows_with_recording or len(here.rows))
     if len(here.caches) > 1:
         places = ", ".join(named(cache.folder) for cache in here.caches)
         yield Statement(Verdict.WARNING, say("cache.several", places=places, size=cached), places)
 
 
-def _generations(here: Situation, clips: int) -> int:
-    rows = here.rows_with_recording or len(here.rows)
-    return max(2, round(clips / rows)) if rows else 0
+def _cache(cache: Cache, sound: int, rows: int) -> Iterator[Statement]:
+    """How many generations lie in a cache of Piper, and what of it is old."""
+    values: dict[str, Any] = {
+        "folder": named(cache.folder), "size": cache.bytes, "ratio": cache.bytes / sound if sound else 0.0,
+        "clips": cache.clips, "sound": sound, "rows": rows, "stale": cache.stale, "stale_size": cache.stale_bytes,
+        "one": SIZE_OF_A_GENERATION, "generations": round(cache.clips / rows) if rows else 0,
+    }  # fmt: skip
+    key = ""
+    if rows and cache.clips >= 1.5 * rows:
+        key = "cache.generations"
+    elif rows and cache.stale:
+        key = "cache.stale"
+    elif sound and cache.bytes > 1.5 * SIZE_OF_A_GENERATION * sound:
+        key = "cache.large"
+    if key:
+        yield Statement(Verdict.WARNING, say(key, **values), named(cache.folder))
 
 
 def _scan(here: Situation) -> Iterator[Statement]:
@@ -176,15 +172,11 @@ def _scan(here: Situation) -> Iterator[Statement]:
         elif here.rows:
             yield Statement(Verdict.UNKNOWN, say("dataset.not_scanned"), say("evidence.scan_tells"), decisive=True)
         return
-    usable, training = int(here.scan["summary"]["usable"]), here.workspace.training
+    usable, training = here.scan.usable, here.workspace.training
     if usable < 2 or split_sizes(usable, training.validation_split, training.test_clips)[0] < 1:
         yield Statement(Verdict.ERROR, say("dataset.too_few", usable=usable), say("evidence.scan"))
-    counts: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], str] = {}
-    for finding in here.scan["findings"]:
-        kind = (str(finding["severity"]), str(finding["rule"]))
-        counts[kind] += 1
-        examples.setdefault(kind, f"{finding['subject']}: {finding['message']}")
+    counts = Counter((severity, rule) for severity, rule, _ in here.scan.findings)
+    examples = {(severity, rule): said for severity, rule, said in reversed(here.scan.findings)}
     told = [kind for severity in _VERDICTS for kind, _ in counts.most_common() if kind[0] == severity]
     for severity, rule in told[:_RULES_SHOWN]:
         kind = (severity, rule)
@@ -195,4 +187,4 @@ def _scan(here: Situation) -> Iterator[Statement]:
         worst = Verdict.ERROR if any(kind[0] == "blocks" for kind in told[_RULES_SHOWN:]) else Verdict.WARNING
         yield Statement(worst, more, say("evidence.scan"))
     if not told:
-        yield Statement(Verdict.OK, say("scan.clean", count=len(here.scan["utterances"])), say("evidence.scan"))
+        yield Statement(Verdict.OK, say("scan.clean", count=here.scan.clips), say("evidence.scan"))

@@ -46,7 +46,7 @@ def _facts(here: Situation, config: ModelConfig, inside: Inside | None) -> Itera
     yield Fact("decoder", Quantity(say("value.decoder", block=config.resblock, rates=rates)), preset)
     kind = "value.stochastic" if config.use_sdp else "value.plain_predictor"
     yield Fact("durations", Quantity(say(kind)), preset)
-    speakers = here.scan["summary"]["speakers"] if here.scan is not None else None
+    speakers = here.scan.speakers if here.scan is not None else None
     several = here.workspace.dataset.multi_speaker
     yield Fact("speakers", Quantity((speakers or None) if several else 1), here.place("dataset.multi_speaker"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from workbench.config.settings import RESUME
 from workbench.report.places import named
 from workbench.report.records import Command, Section, Verdict, say
 from workbench.report.situation import Situation
@@ -49,10 +50,14 @@ def _go_on(here: Situation) -> Iterator[Command]:
 
 def _begin(here: Situation) -> str:
     """Options that make a training go on from where most is trained."""
-    start, furthest = here.start, here.furthest
-    options = ""
-    if furthest is not None and (start is None or (start.epoch or 0) < (furthest.epoch or 0)):
+    start, furthest, workspace = here.start, here.furthest, here.workspace
+    # The settings name a checkpoint that a run resumes, and nothing is further than that.
+    resumes = workspace.start_checkpoint is not None and workspace.start.mode == RESUME
+    epoch = start.epoch if resumes and start is not None and start.epoch is not None else -1
+    if furthest is None or epoch >= (furthest.epoch or 0):
+        options = ""
+    elif furthest.path.is_relative_to(workspace.runs):
+        options = f" --resume {shlex.quote(furthest.path.parent.parent.name)}"
+    else:
         options = f" --from {shlex.quote(named(furthest.path))}"
-    elif start is not None and here.workspace.start_checkpoint is None:
-        options = f" --resume {shlex.quote(start.path.parent.parent.name)}"
-    return f"{options} --epochs {2 * here.workspace.training.epochs}" if here.is_done else options
+    return f"{options} --epochs {2 * workspace.training.epochs}" if here.is_done else options

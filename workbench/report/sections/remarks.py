@@ -70,7 +70,7 @@ def remarks(here: Situation) -> Section:
 
 def _longest(here: Situation) -> float | None:
     """Seconds of the longest clip, decoded."""
-    return here.scan["summary"]["lengths"]["max"] if here.scan is not None else None
+    return here.scan.longest if here.scan is not None else None
 
 
 def _need(here: Situation) -> float | None:
