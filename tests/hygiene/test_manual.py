@@ -29,6 +29,7 @@ PAGES = (
     "checkpoints",
     "export",
     "piper",
+    "report",
     "cli",
     "workspace",
     "hooks",

@@ -14,7 +14,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from core_vits.manifest import Row
-from workbench.errors import Cancelled, RunError
+from workbench.errors import Cancelled, DatasetError, RunError
 from workbench.jobs.curating import Curator
 from workbench.jobs.curation import read_curation
 from workbench.jobs.curves import follower_of
@@ -142,6 +142,11 @@ class Recorded:
 
     def list_voices(self) -> Sequence[VoiceFile]:
         return tuple(self.voices)
+
+    def write_report(self, scan: ScanResult) -> Path:
+        if not scan.utterances:
+            raise DatasetError("metadata.csv: nothing to report on")
+        return self.project.root / "readiness-report.md"
 
     def scan(self, progress: Progress) -> ScanResult:
         self.calls.append(("scan",))

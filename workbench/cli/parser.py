@@ -70,6 +70,7 @@ VERBS: dict[str, str] = {
     "plugins": "list the plugins and what they offer",
     "doctor": "check this machine",
     "bench": "measure this machine: how fast it trains, loads, speaks, and what limits it",
+    "report": "write whether a training can start, and why not: eleven sections, each measured",
     "walk": "the whole way without a terminal: health, short training, export, speak",
 }
 
@@ -329,6 +330,18 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", metavar="S", type=_seconds, default=2.0, help=about)
 
 
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run="workbench.cli.report:run_report")
+    about = "folder of a workspace, or of a Piper project that was not adopted (default: .)"
+    parser.add_argument("path", metavar="PATH", nargs="?", type=_path, help=about)
+    parser.add_argument("--output", metavar="FILE.md", type=_path, help="write Markdown instead of printing")
+    parser.add_argument(
+        "--language", choices=("en", "ru"), help="language of the report (default: the locale's, else the voice's)"
+    )
+    about = "decode no recording and read no text; what is in them is then not known"
+    parser.add_argument("--quick", action="store_true", help=about)
+
+
 def _walk(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.walk:run_walk")
     parser.add_argument("--steps", type=_positive, default=40, help="batches to train (default 40)")
@@ -353,6 +366,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "plugins": _plugins,
     "doctor": _doctor,
     "bench": _bench,
+    "report": _report,
     "walk": _walk,
 }
 

@@ -62,6 +62,7 @@ KEYS: tuple[Key, ...] = (
     _key("data", "undo", "u", "u", "undo", "undo", "Undo the last decision about a row.", False),
     _key("data", "sort", "s", "s", "sort", "sort", "Sort the utterances; the same order again turns it round."),
     _key("data", "scan", "r", "r", "rescan", "rescan", "Scan the dataset again."),
+    _key("data", "report", "w", "w", "report", "report", "Write the readiness report, with this scan.", False),
     _key("data", "cancel", "x", "x", "cancel", "cancel", "Cancel the scan or the playback that is under way.", False),
     _key("chart", "zoom", "plus,minus", "+ -", "", "zoom", "Zoom in and out."),
     _key("chart", "pan", "left,right", "← →", "", "pan", "Move the view, or the cursor while it is on."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from workbench.tail.clips import Clip
     from workbench.tail.follower import RunFollower
 
+REPORT = "readiness-report.md"
 SCAN = "workbench.workers.targets.health:scan"
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
@@ -205,6 +207,17 @@ class LiveServices:
             return read_table_as_written(self._workspace)
         except ManifestError as error:
             raise DatasetError(str(error)) from error
+
+    def write_report(self, scan: ScanResult) -> Path:
+        """Markdown beside the workspace file, in the locale's language or the voice's."""
+        # Only who asks for a report pays for it.
+        from workbench.report import make_report
+        from workbench.report.languages import choose_language
+        from workbench.report.markdown import write_markdown
+
+        found = {"summary": scan.summary, "findings": scan.findings, "utterances": scan.utterances}
+        report = make_report(self._workspace.file, lambda _: found)
+        return write_markdown(report, choose_language(os.environ, report.language), self._workspace.root / REPORT)
 
     def training_facts(self) -> str:
         """Clips, epochs, quality, device."""

@@ -171,6 +171,9 @@ class Services(Protocol):
     def undo_decision(self) -> str:
         """Take the last decision back."""
 
+    def write_report(self, scan: ScanResult) -> Path:
+        """Write the readiness report of the workspace, with a scan that was made; gives its file."""
+
     def training_facts(self) -> str:
         """What a training would do, for the question before it: clips, epochs, quality, device; a few lines."""
 

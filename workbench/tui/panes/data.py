@@ -146,6 +146,16 @@ class DataPane(Deciding):
         self._playing = self.short(Path(str(path)))
         self.begin("play", lambda _: self.services.play(Path(str(path))))
 
+    def action_report(self) -> None:
+        """Write the readiness report with the scan that is shown."""
+        scan = self._scan
+        if self._job:
+            self.say(f"{self._job} is under way; x cancels it", "warn")
+        elif scan is None:
+            self.say("there is no scan to report on; r scans the dataset", "warn")
+        else:
+            self.begin("report", lambda _: self.services.write_report(scan))
+
     def action_cancel(self) -> None:
         """Give up scan or playback."""
         if not self._job:
@@ -226,7 +236,8 @@ class DataPane(Deciding):
     def begin(self, job: str, work: Any) -> None:
         """Start a job in a worker."""
         self._job, self._started, self._progress = job, self.services.now(), ""
-        self.workbench.start_job(self, job, {"scan": SCAN_JOB, "play": "playing"}.get(job, job), work)
+        label = {"scan": SCAN_JOB, "play": "playing", "report": "readiness report"}.get(job, job)
+        self.workbench.start_job(self, job, label, work)
         self._show_facts()
 
     @on(Progressed)
@@ -252,6 +263,9 @@ class DataPane(Deciding):
             self.mended(event)
             self._show_facts()
             return
+        if event.job == "report":
+            self._reported(event)
+            return
         if event.error is None and isinstance(event.result, ScanResult):
             self._scan, self._scanned, self._problem = event.result, self.services.now(), ""
             self._by_row = scans.rows_with(event.result)
@@ -266,6 +280,13 @@ class DataPane(Deciding):
         if self._scan is None:
             self.query_one("#findings", RowList).show([], empty=f"{self._problem}\nr scans again.")
             self.utterances.show([], empty="No utterance to show.")
+        self._show_facts()
+
+    def _reported(self, event: JobEnded) -> None:
+        if isinstance(event.result, Path):
+            self.say(f"wrote {self.short(event.result)}", "good")
+        elif event.error is not None:
+            self.say(self.workbench.explain("the report", event.error), "bad")
         self._show_facts()
 
     def _played(self, event: JobEnded) -> None:
