@@ -25,7 +25,7 @@ class HealthPlugin(Plugin):
             HealthRuleSpec(
                 name="audio",
                 target="workbench_health.audio:AudioRule",
-                needs=frozenset({Needs.AUDIO}),
+                needs=frozenset({Needs.AUDIO, Needs.SAMPLES}),
                 summary="recordings that can't be decoded, are silent, clipped, or at another rate",
             ),
             HealthRuleSpec(

@@ -43,6 +43,7 @@ from workbench.tui.services import (
 )
 from workbench.tui.widgets.clip import ClipPicture
 from workbench.workers.client import Worker
+from workbench.workers.health_report import scan_with
 from workbench.workers.targets.sentences import default_sentence
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from workbench.tail.follower import RunFollower
 
 REPORT = "readiness-report.md"
-SCAN = "workbench.workers.targets.health:scan"
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
 PLAN = "workbench.workers.targets.starting:plan"
@@ -141,7 +141,7 @@ class LiveServices:
 
     def scan(self, progress: Progress) -> ScanResult:
         """In the audio worker."""
-        found = self._audio.call(SCAN, on_progress=progress, workspace_file=str(self._workspace.file))
+        found = scan_with(self._audio, on_progress=progress, workspace_file=str(self._workspace.file))
         return ScanResult(
             summary=found.get("summary", {}), findings=found.get("findings", ()), utterances=found.get("utterances", ())
         )
