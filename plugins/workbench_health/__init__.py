@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from workbench.api import HealthRuleSpec, Needs, Plugin, hookimpl
+from workbench_health.kinds import recordings, sound, texts, training
 
 
 class HealthPlugin(Plugin):
@@ -21,48 +22,70 @@ class HealthPlugin(Plugin):
                 target="workbench_health.recordings:RecordingRule",
                 needs=frozenset({Needs.MANIFEST}),
                 summary="recordings that are missing, outside the folder, or named twice",
+                kinds=recordings.RECORDING,
             ),
             HealthRuleSpec(
                 name="audio",
                 target="workbench_health.audio:AudioRule",
                 needs=frozenset({Needs.AUDIO}),
-                summary="recordings that can't be decoded, are silent, clipped, or at another rate",
+                summary="recordings that can't be decoded, are silent, clipped, or of another format or rate",
+                kinds=recordings.AUDIO,
+            ),
+            HealthRuleSpec(
+                name="signal",
+                target="workbench_health.signals:SignalRule",
+                needs=frozenset({Needs.AUDIO}),
+                summary="recordings with noise, hum, clicks, echo, cut speech, or unlike the speaker's others",
+                kinds=sound.SIGNAL,
+            ),
+            HealthRuleSpec(
+                name="duplicate",
+                target="workbench_health.duplicates:DuplicateRule",
+                needs=frozenset({Needs.AUDIO, Needs.TEXT}),
+                summary="recordings that are the same sound, and what repetitions do to the split",
+                kinds=sound.DUPLICATE,
             ),
             HealthRuleSpec(
                 name="text",
                 target="workbench_health.texts:TextRule",
                 needs=frozenset({Needs.TEXT}),
-                summary="texts that are empty, repeated, or hold characters that are read wrongly",
+                summary="texts that are empty, repeated, or read otherwise than they were said",
+                kinds=texts.TEXT,
             ),
             HealthRuleSpec(
                 name="phonemes",
                 target="workbench_health.phonemes:PhonemeRule",
                 needs=frozenset({Needs.PHONEMES}),
                 summary="texts without phonemes, and phonemes that the voice has no number for",
+                kinds=texts.PHONEMES,
             ),
             HealthRuleSpec(
                 name="ids",
                 target="workbench_health.ids:IdsRule",
                 needs=frozenset({Needs.PHONEMES}),
                 summary="given phoneme ids without the marks of a sentence, or that no symbol has",
+                kinds=texts.IDS,
             ),
             HealthRuleSpec(
                 name="speakers",
                 target="workbench_health.speakers:SpeakerRule",
                 needs=frozenset({Needs.AUDIO, Needs.PHONEMES}),
                 summary="speakers without a name, with nearly the same name, or with too few clips",
+                kinds=texts.SPEAKERS,
             ),
             HealthRuleSpec(
                 name="length",
                 target="workbench_health.lengths:LengthRule",
                 needs=frozenset({Needs.AUDIO, Needs.PHONEMES}),
-                summary="clips too short for their text or for a segment, and clips much longer than the others",
+                summary="clips too short or too long, and clips whose text does not fit their length",
+                kinds=training.LENGTH,
             ),
             HealthRuleSpec(
                 name="dataset",
                 target="workbench_health.whole:DatasetRule",
                 needs=frozenset({Needs.AUDIO, Needs.PHONEMES}),
                 summary="too few clips to split into training and validation",
+                kinds=training.DATASET,
             ),
         )
 

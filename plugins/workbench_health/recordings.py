@@ -5,11 +5,19 @@ from __future__ import annotations
 import difflib
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from core_vits.manifest import escapes
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
+from workbench_health.gathered import Gathered, worded
+from workbench_health.kinds.recordings import KINDS
+
+# What a first row says that names the columns instead of a clip.
+_FILE_HEADINGS = frozenset(
+    {"audio", "audiofile", "audiofilepath", "clip", "file", "filename", "id", "name", "path", "wav", "wavfilename"}
+)
+_TEXT_HEADINGS = frozenset({"normalizedtext", "sentence", "text", "transcript", "transcription", "utterance"})
 
 
 class RecordingRule:
@@ -19,6 +27,7 @@ class RecordingRule:
         self._folder = dataset.folder
         self._names: list[str] | None = None
         self._first: dict[Path, Utterance] = {}
+        self._gathered = Gathered(dataset, KINDS)
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
         """Look for the recording of one row."""
@@ -27,19 +36,19 @@ class RecordingRule:
             return
         first = self._first.setdefault(utterance.path, utterance)
         if first is not utterance:
-            yield _finding(
-                "recording.twice",
-                Severity.WARNS,
-                utterance,
-                f"'{utterance.file}' is already the recording of line {first.row}; two texts for one recording teach "
-                "at least one wrong reading. Delete the wrong row.",
-            )
+            kind = "recording.repeated" if first.text == utterance.text else "recording.twice"
+            self._gathered.add(kind, utterance, f"'{utterance.file}' is already the recording of line {first.row}")
+        elif utterance.container is not None and utterance.container.link:
+            self._gathered.add("recording.link", utterance, f"'{utterance.file}' is a symbolic link")
 
-    def finish(self) -> Iterable[Finding]:
-        """Nothing about the dataset as a whole."""
-        return ()
+    def finish(self) -> Iterator[Finding]:
+        """What several rows may share."""
+        yield from self._gathered.findings()
 
     def _missing(self, utterance: Utterance) -> Finding:
+        if _is_heading(utterance):
+            what = f"'{utterance.file}' and '{utterance.text}' name columns"
+            return worded(KINDS["recording.header"], utterance.subject, what, {"file": utterance.file})
         if escapes(self._folder, utterance.file):
             message = (
                 f"'{utterance.file}' leads out of the folder of recordings, which is not followed; the row is not "
@@ -73,6 +82,12 @@ class RecordingRule:
         digits = [character for character in file if character.isdigit()]
         alike = [name for name in self._names if [character for character in name if character.isdigit()] == digits]
         return next(iter(difflib.get_close_matches(file, alike, n=1, cutoff=0.8)), "")
+
+
+def _is_heading(utterance: Utterance) -> bool:
+    """Whether the first row names the columns."""
+    file, text = (cell.strip().lower().replace("_", "") for cell in (utterance.file, utterance.text))
+    return utterance.row == 1 and file in _FILE_HEADINGS and text in _TEXT_HEADINGS
 
 
 def _is_special(path: Path) -> bool:
