@@ -71,6 +71,11 @@ class Utterance:
     """What was measured; None when it can't be decoded."""
     audio_error: str = ""
     """Why the recording can't be decoded; empty when it can."""
+    near: str = ""
+    """Where no recording was found: the file of the folder that was probably meant, as it is called there."""
+    near_by: str = ""
+    """How `near` differs from what the row says: `case`, `unicode` (NFC or NFD), `spaces`, `suffix`, or `folder` (it
+    lies in another folder)."""
     phonemes: Sequence[Sequence[str]] | None = None
     """sentence > phoneme."""
     phoneme_ids: Sequence[int] | None = None
@@ -101,7 +106,9 @@ class DatasetFacts:
     phoneme_type: str = "espeak"
     """Of the phonemizer: `espeak`, or `text` where the text holds the phonemes."""
     limits: Mapping[str, float] = field(default_factory=dict)
-    """Thresholds that the user set in `[health]`, by their name."""
+    """Thresholds by their name: what rules declare in `HealthRuleSpec.limits`, or what the user set in `[health]`."""
+    orphans: tuple[str, ...] = ()
+    """Recordings that no row names, relative to `folder`."""
 
 
 @runtime_checkable

@@ -82,6 +82,8 @@ class HealthRuleSpec:
     summary: str = ""
     kinds: tuple[RuleKind, ...] = ()
     """Every kind of finding that it makes."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Thresholds that a user may change in `[health]`, and their usual values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
