@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from workbench.api import HealthRuleSpec, Needs, Plugin, hookimpl
 from workbench_health.kinds import recordings, sound, texts, training
+from workbench_health.limits import limits_of
 
 
 class HealthPlugin(Plugin):
@@ -23,6 +24,7 @@ class HealthPlugin(Plugin):
                 needs=frozenset({Needs.MANIFEST}),
                 summary="recordings that are missing, outside the folder, or named twice",
                 kinds=recordings.RECORDING,
+                limits=limits_of("rows_named"),
             ),
             HealthRuleSpec(
                 name="audio",
@@ -30,6 +32,7 @@ class HealthPlugin(Plugin):
                 needs=frozenset({Needs.AUDIO}),
                 summary="recordings that can't be decoded, are silent, clipped, or of another format or rate",
                 kinds=recordings.AUDIO,
+                limits=limits_of("rows_named", "quiet_peak", "clipped_samples", "bandwidth_share"),
             ),
             HealthRuleSpec(
                 name="signal",
@@ -37,6 +40,23 @@ class HealthPlugin(Plugin):
                 needs=frozenset({Needs.AUDIO}),
                 summary="recordings with noise, hum, clicks, echo, cut speech, or unlike the speaker's others",
                 kinds=sound.SIGNAL,
+                limits=limits_of(
+                    "rows_named",
+                    "outlier",
+                    "quiet_peak",
+                    "clipped_samples",
+                    "offset",
+                    "snr_db",
+                    "level_step_db",
+                    "hum_db",
+                    "bandwidth_share",
+                    "silence_seconds",
+                    "cut_db",
+                    "clicks",
+                    "gap_seconds",
+                    "echo",
+                    "pitch_step",
+                ),
             ),
             HealthRuleSpec(
                 name="duplicate",
@@ -44,6 +64,7 @@ class HealthPlugin(Plugin):
                 needs=frozenset({Needs.AUDIO, Needs.TEXT}),
                 summary="recordings that are the same sound, and what repetitions do to the split",
                 kinds=sound.DUPLICATE,
+                limits=limits_of("rows_named", "near_bits"),
             ),
             HealthRuleSpec(
                 name="text",
@@ -51,6 +72,7 @@ class HealthPlugin(Plugin):
                 needs=frozenset({Needs.TEXT}),
                 summary="texts that are empty, repeated, or read otherwise than they were said",
                 kinds=texts.TEXT,
+                limits=limits_of("rows_named"),
             ),
             HealthRuleSpec(
                 name="phonemes",
@@ -58,6 +80,7 @@ class HealthPlugin(Plugin):
                 needs=frozenset({Needs.PHONEMES}),
                 summary="texts without phonemes, and phonemes that the voice has no number for",
                 kinds=texts.PHONEMES,
+                limits=limits_of("rows_named", "rare_phoneme"),
             ),
             HealthRuleSpec(
                 name="ids",
@@ -79,6 +102,7 @@ class HealthPlugin(Plugin):
                 needs=frozenset({Needs.AUDIO, Needs.PHONEMES}),
                 summary="clips too short or too long, and clips whose text does not fit their length",
                 kinds=training.LENGTH,
+                limits=limits_of("rows_named", "outlier", "pace_factor", "long_seconds", "long_factor"),
             ),
             HealthRuleSpec(
                 name="dataset",

@@ -98,16 +98,21 @@ class AudioRule:
         file, add = utterance.file, self._gathered.add
         promised = _BY_SUFFIX.get(PurePath(utterance.path or file).suffix.lower())
         if promised is not None and container.kind not in promised:
-            add("audio.extension", utterance, f"'{file}' is {container.kind} by its content", kind=container.kind)
+            add(
+                "audio.extension",
+                utterance,
+                f"'{file}' is {container.kind} by its content",
+                {"content": container.kind},
+            )
         elif container.kind in _LOSSY:
-            add("audio.lossy", utterance, f"'{file}' is {container.kind}", kind=container.kind)
+            add("audio.lossy", utterance, f"'{file}' is {container.kind}", {"content": container.kind})
         if container.encoding in _EIGHT_BITS:
             what = f"'{file}' has 8 bits a sample ({container.encoding})"
-            add("audio.8-bit", utterance, what, encoding=container.encoding)
+            add("audio.8-bit", utterance, what, {"encoding": container.encoding})
         if container.frames_promised != container.frames and container.sample_rate:
             there, said = (frames / container.sample_rate for frames in (container.frames, container.frames_promised))
             what = f"'{file}' holds {there:.2f} s, its header says {said:.2f} s"
-            add("audio.header", utterance, what, frames=container.frames, promised=container.frames_promised)
+            add("audio.header", utterance, what, {"frames": container.frames, "promised": container.frames_promised})
 
     def _level(self, utterance: Utterance, measures: AudioMeasures) -> Iterator[Finding]:
         peak, file, channels = measures.peak, utterance.file, utterance.channels or 1
@@ -120,14 +125,16 @@ class AudioRule:
             return
         if opposed:
             what = f"the channels of '{file}' are opposed (correlation {measures.channels_agree:.2f})"
-            self._gathered.add("audio.antiphase", utterance, what, correlation=measures.channels_agree, limit=_OPPOSED)
+            self._gathered.add(
+                "audio.antiphase", utterance, what, {"correlation": measures.channels_agree, "limit": _OPPOSED}
+            )
         quiet, many = self._limits["quiet_peak"], self._limits["clipped_samples"]
         if peak < quiet:
             what = f"'{file}' has a peak of {20 * math.log10(peak):.0f} dBFS"
-            self._gathered.add("audio.quiet", utterance, what, peak=round(peak, 5), limit=quiet)
+            self._gathered.add("audio.quiet", utterance, what, {"peak": round(peak, 5), "limit": quiet})
         elif measures.clipped >= many:
             what = f"'{file}' is clipped: {measures.clipped} samples stay at full scale"
-            self._gathered.add("audio.clipped", utterance, what, samples=measures.clipped, limit=many)
+            self._gathered.add("audio.clipped", utterance, what, {"samples": measures.clipped, "limit": many})
         if measures.bandwidth and (utterance.sample_rate or 0) >= self._dataset.sample_rate:
             self._highest.append(measures.bandwidth)
 

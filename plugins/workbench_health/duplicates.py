@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.api import AudioMeasures, DatasetFacts, Finding, Utterance
-from workbench_health.gathered import Gathered, worded
+from workbench_health.gathered import Gathered, Value, worded
 from workbench_health.kinds.sound import KINDS
 from workbench_health.limits import Limits
 
@@ -57,7 +57,7 @@ class DuplicateRule:
                 f"about {apart:.1f} of them stand in validation while the other is trained, or the reverse"
             )
             lines = " ".join(f"{first}={second}" for first, second in sorted(self._pairs)[:50])
-            evidence = {"pairs": len(self._pairs), "lines": lines, "expected": round(apart, 2)}
+            evidence: dict[str, Value] = {"pairs": len(self._pairs), "lines": lines, "expected": round(apart, 2)}
             yield worded(KINDS["duplicate.split"], self._dataset.metadata.name, what, evidence)
 
     def _same(self) -> None:
@@ -91,10 +91,11 @@ class DuplicateRule:
     def _tell(self, kind: str, first: Utterance, second: Utterance, how: str, differ: float) -> None:
         self._pairs.add((first.row, second.row))
         same = plain(first.text) == plain(second.text)
-        what = f"'{second.file}' {how} '{first.file}' of line {first.row}, with {'the same text' if same else 'another text'}"
+        with_text = "the same text" if same else "another text"
+        what = f"'{second.file}' {how} '{first.file}' of line {first.row}, with {with_text}"
         limit = self._limits["near_bits"]
-        evidence = {"other": first.row, "same_text": same, "differ": round(differ, 3), "limit": limit}
-        self._gathered.add(kind, second, what, **evidence)
+        evidence: dict[str, Value] = {"other": first.row, "same_text": same, "differ": round(differ, 3), "limit": limit}
+        self._gathered.add(kind, second, what, evidence)
 
 
 def _bits(bytes_NB: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -47,7 +47,7 @@ class Gathered:
         self._most = Limits(dataset)["rows_named"]
         self._found: dict[str, list[_Found]] = {}
 
-    def add(self, kind: str, utterance: Utterance, what: str, *, fix: str = "", **evidence: Value) -> None:
+    def add(self, kind: str, utterance: Utterance, what: str, evidence: Mapping[str, Value], *, fix: str = "") -> None:
         """Keep one row; see `worded`."""
         self._found.setdefault(kind, []).append(_Found(utterance, what, evidence, fix))
 
@@ -65,7 +65,7 @@ class Gathered:
         lines = [item.utterance.row for item in found]
         first = ", ".join(map(str, lines[:_SHOWN]))
         what = f"{len(lines)} rows (lines {first} …): {kind.summary}; line {lines[0]}: {found[0].what}"
-        evidence = {"rows": len(lines), "lines": ranges(lines)}
+        evidence: dict[str, Value] = {"rows": len(lines), "lines": ranges(lines)}
         return worded(kind, self._dataset.metadata.name, what, evidence, found[0].fix)
 
 

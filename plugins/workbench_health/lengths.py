@@ -52,32 +52,35 @@ class LengthRule:
         """Clips much longer than the others, and clips whose text does not fit their length."""
         if not self._clips:
             return
-        self._long()
+        self._long_clips()
         self._paces()
         yield from self._gathered.findings()
 
-    def _long(self) -> None:
+    def _long_clips(self) -> None:
         middle = median(clip.seconds or 0.0 for clip in self._clips)
         limit = max(self._limits["long_seconds"], self._limits["long_factor"] * middle)
         for clip in self._clips:
-            if (seconds := clip.seconds or 0.0) > limit:
-                what = f"'{clip.file}' is {seconds:.1f} s long, the usual clip {middle:.1f} s (limit {limit:.1f} s)"
-                self._gathered.add("length.long", clip, what, seconds=round(seconds, 2), limit=round(limit, 2))
+            if clip.seconds is not None and clip.seconds > limit:
+                what = (
+                    f"'{clip.file}' is {clip.seconds:.1f} s long, the usual clip {middle:.1f} s (limit {limit:.1f} s)"
+                )
+                self._gathered.add(
+                    "length.long", clip, what, {"seconds": round(clip.seconds, 2), "limit": round(limit, 2)}
+                )
 
     def _paces(self) -> None:
-        paces = {clip.row: math.log(pace) for clip in self._clips if (pace := self._pace(clip))}
-        others = usual(list(paces.values()))
+        paces = [(clip, math.log(pace)) for clip in self._clips if (pace := self._pace(clip))]
+        others = usual([pace for _, pace in paces])
         factor, unit = self._limits["pace_factor"], "phoneme ids" if self._given else "sounds"
-        for clip in self._clips:
-            pace = paces.get(clip.row)
-            if pace is not None and others.is_far(pace, self._limits["outlier"], math.log(factor)):
+        for clip, pace in paces:
+            if others.is_far(pace, self._limits["outlier"], math.log(factor)):
                 here, there = math.exp(pace), math.exp(others.middle)
                 what = (
                     f"'{clip.file}' has {here:.1f} {unit} a second, the usual clip {there:.1f} (limit {factor:g} times)"
                 )
-                away = (pace - others.middle) / max(others.deviation, 1e-9)
-                evidence = {"pace": round(here, 2), "usual": round(there, 2), "deviations": round(away, 1)}
-                self._gathered.add("length.pace", clip, what, **evidence, limit=factor)
+                deviations = round((pace - others.middle) / max(others.deviation, 1e-9), 1)
+                evidence = {"pace": round(here, 2), "usual": round(there, 2), "deviations": deviations, "limit": factor}
+                self._gathered.add("length.pace", clip, what, evidence)
 
     def _pace(self, clip: Utterance) -> float:
         """How much is said a second of speech; 0 where there is too little to tell."""

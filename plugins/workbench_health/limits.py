@@ -44,6 +44,11 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
 )
 
 
+def limits_of(*names: str) -> dict[str, float]:
+    """The usual values of some thresholds, as a rule's record declares them."""
+    return {name: LIMITS[name].default for name in names}
+
+
 class Limits:
     """The thresholds of one dataset: `limits["snr_db"]`."""
 

@@ -48,10 +48,10 @@ class PhonemeRule:
         self._sounds.update(phonemes)
         joined = "".join(phonemes)
         if not self._written and any("??" in "".join(sentence) for sentence in utterance.phonemes):
-            self._gathered.add("phonemes.gap", utterance, "the phonemizer has no sound for a part of a word")
+            self._gathered.add("phonemes.gap", utterance, "the phonemizer has no sound for a part of a word", {})
         elif not self._written and (marks := _SWITCH.findall(joined)):
             shown = " ".join(dict.fromkeys(marks))
-            self._gathered.add("phonemes.switch", utterance, f"the phonemes hold the marks {shown}", marks=shown)
+            self._gathered.add("phonemes.switch", utterance, f"the phonemes hold the marks {shown}", {"marks": shown})
         elif unknown:
             names = " ".join(_shown(phoneme) for phoneme in sorted(unknown))
             message = (
@@ -84,7 +84,7 @@ class PhonemeRule:
         if rare:
             shown = ", ".join(f"{_shown(sound)} ({self._sounds[sound]})" for sound in rare)
             what = f"of {len(expected)} sounds of the language {len(rare)} occur fewer than {least:g} times: {shown}"
-            evidence = {"sounds": " ".join(rare), "limit": least}
+            evidence: dict[str, str | float] = {"sounds": " ".join(rare), "limit": least}
             yield worded(KINDS["phonemes.rare"], self._dataset.metadata.name, what, evidence)
 
 

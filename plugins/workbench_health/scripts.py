@@ -26,8 +26,8 @@ _OTHERS = MappingProxyType(
     {
         "el": frozenset({"GREEK"}), "grc": frozenset({"GREEK"}), "he": frozenset({"HEBREW"}),
         "ar": frozenset({"ARABIC"}), "fa": frozenset({"ARABIC"}), "ur": frozenset({"ARABIC"}),
-        "hi": frozenset({"DEVANAGARI"}), "mr": frozenset({"DEVANAGARI"}), "ne": frozenset({"DEVANAGARI"}), "ka": frozenset({"GEORGIAN"}),
-        "hy": frozenset({"ARMENIAN"}), "sr": frozenset({"CYRILLIC", "LATIN"}),
+        "hi": frozenset({"DEVANAGARI"}), "mr": frozenset({"DEVANAGARI"}), "ne": frozenset({"DEVANAGARI"}),
+        "ka": frozenset({"GEORGIAN"}), "hy": frozenset({"ARMENIAN"}), "sr": frozenset({"CYRILLIC", "LATIN"}),
     }
 )  # fmt: skip
 _IDEOGRAPHIC = frozenset({"zh", "yue", "cmn", "hak", "ja", "ko"})

@@ -72,7 +72,7 @@ class SignalRule:
         rounded = {name: round(value, 3) if isinstance(value, float) else value for name, value in evidence.items()}
         bound = self._limits[limit]
         shown = f"{what} (limit {bound:g})"
-        self._gathered.add(kind, utterance, shown, **rounded, limit=bound, limit_name=limit)
+        self._gathered.add(kind, utterance, shown, {**rounded, "limit": bound, "limit_name": limit})
 
     def _damage(self, utterance: Utterance, measures: AudioMeasures) -> None:
         """What is wrong with a recording whatever the others are like."""

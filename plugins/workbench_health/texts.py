@@ -108,14 +108,14 @@ class TextRule:
         if odd:
             codes = " ".join(f"U+{ord(character):04X}" for character in odd)
             self._gathered.add(
-                "text.invisible", utterance, f"the text holds {' and '.join(odd.values())}", characters=codes
+                "text.invisible", utterance, f"the text holds {' and '.join(odd.values())}", {"characters": codes}
             )
         if "\ufffd" in text:
             word = next(word for word in text.split() if "\ufffd" in word)
-            self._gathered.add("text.lost", utterance, f"'{word}' holds U+FFFD", word=word)
+            self._gathered.add("text.lost", utterance, f"'{word}' holds U+FFFD", {"word": word})
         if not self._phonetic and not unicodedata.is_normalized("NFC", text) and _composes(text):
             what = "the text writes letters as base and accent apart (NFD)"
-            self._gathered.add("text.nfd", utterance, what, fix=self._fix)
+            self._gathered.add("text.nfd", utterance, what, {}, fix=self._fix)
 
     def _letters(self, utterance: Utterance) -> None:
         """Letters of other scripts and languages."""
@@ -124,7 +124,7 @@ class TextRule:
         if mixed := next(filter(None, map(_mixed, words)), None) or _lone(words):
             word, letters, meant = mixed
             what = f"'{word}' has {letters}; write '{meant}'"
-            self._gathered.add("text.mixed-script", utterance, what, word=word, meant=meant)
+            self._gathered.add("text.mixed-script", utterance, what, {"word": word, "meant": meant})
             return
         counts = Counter(script(letter) for word in words for letter in word)
         own, letters_all = scripts_of(self._language), counts.total()
@@ -134,13 +134,13 @@ class TextRule:
             if name not in IDEOGRAPHS:
                 what = f"the text is mostly in {name.capitalize()} letters"
                 self._gathered.add(
-                    "text.script", utterance, what, script=name, share=round(foreign[name] / letters_all, 2)
+                    "text.script", utterance, what, {"script": name, "share": round(foreign[name] / letters_all, 2)}
                 )
                 return
         others = sorted({letter for word in words for letter in foreign_letters(word, self._language)})
         if others:
             what = f"the text has letters that {self._language} is not written with: {' '.join(others)}"
-            self._gathered.add("text.script", utterance, what, letters=" ".join(others))
+            self._gathered.add("text.script", utterance, what, {"letters": " ".join(others)})
         self._symbols(utterance, set(counts) - own)
 
     def _symbols(self, utterance: Utterance, foreign: set[str]) -> None:
@@ -155,7 +155,7 @@ class TextRule:
             odd += [letter for letter in utterance.text if script(letter) in foreign - known - {"MODIFIER"}]
         if odd:
             shown = " ".join(dict.fromkeys(odd[:_SHOWN]))
-            self._gathered.add("text.symbols", utterance, f"the text holds {shown}", characters=shown)
+            self._gathered.add("text.symbols", utterance, f"the text holds {shown}", {"characters": shown})
 
     def _wording(self, utterance: Utterance) -> None:
         """What is not said as it is written."""
@@ -166,16 +166,16 @@ class TextRule:
             ("text.numbers", numbers(text)),
         ):
             if found:
-                self._gathered.add(kind, utterance, f"the text has {_some(found)}", found=_some(found))
+                self._gathered.add(kind, utterance, f"the text has {_some(found)}", {"found": _some(found)})
                 if kind == "text.markup":
                     return  # its signs are no abbreviations, its end is no sentence's
         if found := list(abbreviations(text, self._language)):
-            self._gathered.add("text.abbreviation", utterance, f"the text has {_some(found)}", found=_some(found))
+            self._gathered.add("text.abbreviation", utterance, f"the text has {_some(found)}", {"found": _some(found)})
         if is_in_capitals(text):
-            self._gathered.add("text.capitals", utterance, f"'{_short(text)}' is in capitals")
+            self._gathered.add("text.capitals", utterance, f"'{_short(text)}' is in capitals", {})
         if is_unfinished(text):
             self._gathered.add(
-                "text.unfinished", utterance, f"'{_short(text[::-1])[::-1]}' has no punctuation at its end"
+                "text.unfinished", utterance, f"'{_short(text[::-1])[::-1]}' has no punctuation at its end", {}
             )
 
     def _repeated(self, utterance: Utterance) -> None:
@@ -183,7 +183,9 @@ class TextRule:
         first = self._first.setdefault((said, utterance.speaker), utterance)
         if first is utterance or len(said) < _SHORT_TEXT or first.file == utterance.file:
             return  # a file that two rows name is told by itself
-        self._gathered.add("text.repeated", utterance, f"the text is the same as on line {first.row}", first=first.row)
+        self._gathered.add(
+            "text.repeated", utterance, f"the text is the same as on line {first.row}", {"first": first.row}
+        )
 
 
 def _composes(text: str) -> bool:

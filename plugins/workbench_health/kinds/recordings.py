@@ -25,6 +25,8 @@ RECORDING = (
          "The clip counts twice, and the split may put it on both sides.", "Delete one of the rows."),
     kind("recording.link", _INFO, "the recording is a symbolic link",
          "A copy of the folder without its target has no recording.", "Copy the files if the dataset is to be moved."),
+    kind("recording.orphan", _INFO, "recordings that no row names",
+         "They are not trained.", "Add rows for them, or take them out of the folder."),
 )  # fmt: skip
 
 AUDIO = (
