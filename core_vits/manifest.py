@@ -61,8 +61,8 @@ class Manifest:
 
 # Longest row that is read; a longer one is a table without line ends or another kind of file.
 _LONGEST_ROW_BYTES = 1_000_000
-# Tried in order when a recording's name has no suffix; Piper tries `.wav` only.
-_SUFFIXES = (".wav", ".flac")
+# Tried in order when there is no file of the name that a row has; Piper tries `.wav` only.
+RECORDING_SUFFIXES = (".wav", ".flac")
 
 # What each kind of problem says, and whether the line gives no row.
 _KINDS: Mapping[str, tuple[str, bool]] = MappingProxyType(
@@ -299,7 +299,7 @@ def find_recording(audio_folder: Path, file: str) -> Path | None:
     """
     if escapes(audio_folder, file):
         return None
-    for name in (file, *(file + suffix for suffix in _SUFFIXES)):
+    for name in (file, *(file + suffix for suffix in RECORDING_SUFFIXES)):
         path = audio_folder / name
         try:
             if path.is_file():

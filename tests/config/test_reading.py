@@ -167,7 +167,7 @@ def test_what_is_written_says_what_each_setting_means_and_reads_back(folder: Pat
     assert workspace_from_dict(tomllib.loads(text), workspace.file).training == workspace.training
     comments = [line for line in text.splitlines() if line.startswith("# ")]
     settings = sum(len(cls.__dataclass_fields__) for cls in TABLES.values())
-    assert len(comments) == settings + 2
+    assert len(comments) == settings + 3
 
 
 def test_an_existing_workspace_file_is_never_replaced(folder: Path) -> None:

@@ -39,13 +39,13 @@ from workbench.tui.services import (
     VoiceFile,
 )
 from workbench.workers.client import Worker
+from workbench.workers.health_report import scan_with
 from workbench.workers.targets.sentences import default_sentence
 
 if TYPE_CHECKING:
     from workbench.tail.clips import Clip
     from workbench.tail.follower import RunFollower
 
-SCAN = "workbench.workers.targets.health:scan"
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
 PLAN = "workbench.workers.targets.starting:plan"
@@ -133,7 +133,7 @@ class LiveServices:
 
     def scan(self, progress: Progress) -> ScanResult:
         """In the audio worker."""
-        found = self._audio.call(SCAN, on_progress=progress, workspace_file=str(self._workspace.file))
+        found = scan_with(self._audio, on_progress=progress, workspace_file=str(self._workspace.file))
         return ScanResult(
             summary=found.get("summary", {}), findings=found.get("findings", ()), utterances=found.get("utterances", ())
         )

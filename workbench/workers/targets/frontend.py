@@ -145,6 +145,24 @@ class TextFrontEnd:
             spoken.append(Spoken(sentences=sentences, ids=tuple(ids), missing=missing))
         return spoken
 
+    def unknown(self, rows: Sequence[Row]) -> list[str]:
+        """Texts of the rows that were never phonemized, each once."""
+        texts = [row.text for row in rows]
+        known = {} if self._memo is None else self._memo.known(texts)
+        return [text for text in dict.fromkeys(texts) if text not in known]
+
+    def phonemize(self, texts: Sequence[str]) -> dict[str, Sentences]:
+        """Sentences of each text, for `learn` in another process; none at all where one of them can't be phonemized."""
+        try:
+            return dict(zip(texts, self._phonemize(texts), strict=True))
+        except ValueError:
+            return {}
+
+    def learn(self, made: Mapping[str, Sentences]) -> None:
+        """Remember what was phonemized elsewhere."""
+        if self._memo is not None and made:
+            self._memo.add(made)
+
     def _phonemize(self, texts: Sequence[str]) -> list[Sentences]:
         normal = list(texts)
         for _, normalizer in self._normalizers:

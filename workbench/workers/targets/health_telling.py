@@ -1,0 +1,116 @@
+"""How a scan tells what it finds: in parts while it goes on, and at the end what only the whole can say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from core_vits.manifest import Problem
+from workbench.api import Finding, Severity, Utterance
+from workbench.scan.memo import as_json
+from workbench.workers.targets.health_rules import Rules, table_severity
+from workbench.workers.targets.health_source import Structure
+from workbench.workers.targets.health_summary import Seen
+
+Part = Callable[[Mapping[str, Any]], None]
+
+_UNUSABLE = frozenset({Severity.BLOCKS, Severity.DROPS})
+# What a pipe and a screen take without a pause.
+_SECONDS_BETWEEN_PARTS = 0.1
+_ROWS_IN_A_PART = 256
+
+
+class Telling:
+    """Hands on what is found, in parts, and remembers what the end needs of it."""
+
+    def __init__(self, part: Part, name: str) -> None:
+        self._part = part
+        self.name = name
+        """Of the table, for subjects."""
+        self.seen = Seen()
+        self._severities: dict[str, list[Severity]] = {}
+        self._findings: list[dict[str, Any]] = []
+        self._utterances: list[dict[str, Any]] = []
+        self._told = 0.0
+
+    def begin(self, dataset: Structure) -> None:
+        """Tell what is known before any recording is read."""
+        rows = len(dataset.manifest.rows)
+        self._part({"table": {"rows": rows, "recordings": len(set(dataset.names.values()))}})
+        self.found(_problem_finding(problem, self.name) for problem in dataset.manifest.problems)
+        self._tell()
+
+    def found(self, findings: Iterable[Finding]) -> None:
+        """Take findings."""
+        for finding in findings:
+            self.seen.findings[str(finding.severity)] += 1
+            self._severities.setdefault(finding.subject, []).append(finding.severity)
+            self._findings.append({**finding.as_json(), "level": finding.severity.level})
+
+    def utterance(self, utterance: Utterance, found: Sequence[Finding]) -> None:
+        """Take an utterance and what was found about it."""
+        self.found(found)
+        item = _as_json(utterance, _verdict(self._severities.get(utterance.subject, ())))
+        self.seen.add(item)
+        self._utterances.append(item)
+        late = time.monotonic() - self._told >= _SECONDS_BETWEEN_PARTS
+        if late or len(self._utterances) >= _ROWS_IN_A_PART:
+            self._tell()
+
+    def end(self, rules: Rules, summarize: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Tell the rest, and give what could be told only now."""
+        self._tell()
+        verdicts = {}
+        for item in self.seen.utterances:
+            verdict = _verdict(self._severities.get(f"{self.name}:{item['row']}", ()))
+            if verdict != item["verdict"]:
+                item["verdict"] = verdicts[str(item["row"])] = verdict
+        return {"summary": summarize(), "kinds": rules.kinds(), "verdicts": verdicts}
+
+    def _tell(self) -> None:
+        for begin in range(0, max(len(self._findings), 1), _ROWS_IN_A_PART):
+            part = {"findings": self._findings[begin : begin + _ROWS_IN_A_PART], "utterances": self._utterances}
+            if part["findings"] or part["utterances"]:
+                self._part(part)
+            self._utterances = []
+        self._findings = []
+        self._told = time.monotonic()
+
+
+def _as_json(utterance: Utterance, verdict: str) -> dict[str, Any]:
+    seconds, measures, container = utterance.seconds, utterance.measures, utterance.container
+    return {
+        "row": utterance.row,
+        "file": utterance.file,
+        "path": None if utterance.path is None else str(utterance.path),
+        "text": utterance.text,
+        "speaker": utterance.speaker,
+        "seconds": None if seconds is None else round(seconds, 3),
+        "sample_rate": utterance.sample_rate,
+        "channels": utterance.channels,
+        "peak": None if measures is None else round(measures.peak, 4),
+        "chars_per_second": round(len(utterance.text.strip()) / seconds, 2) if seconds else None,
+        "phonemes": " ".join("".join(sentence) for sentence in utterance.phonemes or ()),
+        "kind": None if container is None else container.kind,
+        "encoding": "" if container is None else container.encoding,
+        "measures": None if measures is None else as_json(measures),
+        "verdict": verdict,
+    }
+
+
+def _verdict(severities: Sequence[Severity]) -> str:
+    """`drops`, `warns` or `ok`: the worst that was found about a row."""
+    found = set(severities)
+    if found & _UNUSABLE:
+        return str(Severity.DROPS)
+    return str(Severity.WARNS if Severity.WARNS in found else Severity.OK)
+
+
+def _problem_finding(problem: Problem, name: str) -> Finding:
+    return Finding(
+        rule=f"metadata.{problem.kind}",
+        severity=table_severity(problem.kind, skipped=problem.skipped),
+        subject=f"{name}:{problem.line}",
+        message=problem.message,
+    )
