@@ -19,19 +19,23 @@ _DIGITAL_SILENCE = 2 / 32768
 # Channels that agree less than this cancel more than they add.
 _OPPOSED = -0.5
 _EIGHT_BITS = frozenset({"PCM_U8", "PCM_S8", "ULAW", "ALAW"})
-_LOSSY = frozenset({"mp3", "ogg", "opus", "aac", "m4a"})
+_LOSSY = frozenset({"mp3", "mp4", "ogg", "opus", "matroska", "amr"})
 # What a suffix may hold; a suffix that is not here promises nothing.
 _BY_SUFFIX = MappingProxyType(
     {
-        ".wav": frozenset({"wav", "wave", "rf64", "w64"}),
+        ".wav": frozenset({"wav", "w64"}),
         ".flac": frozenset({"flac"}),
         ".ogg": frozenset({"ogg", "opus"}),
         ".opus": frozenset({"ogg", "opus"}),
         ".mp3": frozenset({"mp3"}),
         ".aiff": frozenset({"aiff"}),
         ".aif": frozenset({"aiff"}),
+        ".m4a": frozenset({"mp4"}),
     }
 )
+_BYTES = MappingProxyType({"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4})
+# Tags and pictures take less of a file; more than this is sound that the header does not speak of.
+_SURPLUS = 0.2
 # Fewer recordings than this tell nothing of the whole dataset.
 _FEWEST = 5
 
@@ -109,10 +113,11 @@ class AudioRule:
         if container.encoding in _EIGHT_BITS:
             what = f"'{file}' has 8 bits a sample ({container.encoding})"
             add("audio.8-bit", utterance, what, {"encoding": container.encoding})
-        if container.frames_promised != container.frames and container.sample_rate:
-            there, said = (frames / container.sample_rate for frames in (container.frames, container.frames_promised))
-            what = f"'{file}' holds {there:.2f} s, its header says {said:.2f} s"
-            add("audio.header", utterance, what, {"frames": container.frames, "promised": container.frames_promised})
+        surplus = container.bytes - container.frames * container.channels * _BYTES.get(container.encoding, 0)
+        if container.kind == "wav" and container.encoding in _BYTES and surplus > _SURPLUS * container.bytes:
+            there = container.frames / max(container.sample_rate, 1)
+            what = f"the header of '{file}' says {there:.2f} s, but {surplus:,} of its {container.bytes:,} bytes lie beyond"
+            add("audio.header", utterance, what, {"bytes": container.bytes, "beyond": surplus, "limit": _SURPLUS})
 
     def _level(self, utterance: Utterance, measures: AudioMeasures) -> Iterator[Finding]:
         peak, file, channels = measures.peak, utterance.file, utterance.channels or 1

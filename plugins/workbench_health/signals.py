@@ -19,8 +19,8 @@ _PAUSE_SECONDS = 3.0
 _PAUSE_SHARE = 0.1
 # Where this much is heard beside the speech, noise is no reason to take a clip out, however quiet the others are.
 _CLEAN_DB = 35.0
-# Nearer to its edge than this, speech has no pause before or after it.
-_EDGE_SECONDS = 0.03
+# Speech in the first or the last window has no pause before or after it; the last window may end up to 10 ms early.
+_EDGE_SECONDS = 0.015
 _CUT = "within {seconds:.2f} s of its {edge} at {level:+.0f} dB of its usual level"
 
 
@@ -109,7 +109,7 @@ class SignalRule:
                 kind, where = ("leading", "before") if edge == "start" else ("trailing", "after")
                 what = f"{file} has {silence:.1f} s of silence {where} the speech"
                 self._tell(f"signal.{kind}-silence", utterance, what, "silence_seconds", seconds=silence)
-            elif silence <= _EDGE_SECONDS and level > -limits["cut_db"]:
+            elif silence < _EDGE_SECONDS and level > -limits["cut_db"]:
                 what = f"{file} speaks " + _CUT.format(seconds=_EDGE_SECONDS, edge=edge, level=level)
                 self._tell(f"signal.cut-{edge}", utterance, what, "cut_db", level_db=level)
 
