@@ -69,7 +69,7 @@ class AudioMeasures:
     ends_loud_db: float
     """Level of the last 20 ms above `noise_db`."""
     longest_gap: float
-    """Seconds of the longest run of exact zeros between the first sound and the last."""
+    """Seconds of the longest run of exact zeros between the first sound and the last; 0 below 20 ms."""
     bandwidth: float
     """Hz of the highest sound (70 dB below the strongest) in its louder half; 0 when it is too short to tell."""
     hum_db: float

@@ -12,6 +12,7 @@ from typing import NoReturn
 from workbench import __version__
 from workbench.config import did_you_mean
 from workbench.config.settings import CONTINUE, KEEP, RESUME, SET, VOCODER, WARM_START
+from workbench.executors import NAMES as EXECUTORS
 
 _INVALID_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
@@ -68,7 +69,9 @@ VERBS: dict[str, str] = {
     "walk": "the whole way without a terminal: health, short training, export, speak",
 }
 
-_EXIT_CODES = "exit codes: 0 done, 1 the answer is no (rows block, a check failed), 2 something must be mended first"
+_EXIT_CODES = (
+    "exit codes: 0 done, 1 the answer is no (errors found, a check failed), 2 something must be mended first"
+)
 
 
 def build_parser() -> Parser:
@@ -127,7 +130,28 @@ def _adopt(parser: argparse.ArgumentParser) -> None:
 
 def _health(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="workbench.cli.dataset:run_health")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="?",
+        type=_path,
+        help="folder or table of any dataset, with or without a workspace (default: the workspace here)",
+    )
     parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 for warnings as well")
+    parser.add_argument("--sarif", metavar="FILE", type=_path, help="write the findings as SARIF 2.1.0 as well")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        type=_shard,
+        help="only measure part I of N of the recordings, for a later check on the same disk; nothing is judged",
+    )
+    parser.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        default="auto",
+        help="where recordings are measured: here, in processes, on a Ray cluster (default auto)",
+    )
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -278,6 +302,13 @@ def _path(text: str) -> Path:
     if not text:  # an unset shell variable, say; it would mean the current folder
         raise argparse.ArgumentTypeError("the name is empty; a path is wanted")
     return Path(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not slash or _positive(part) > _positive(parts):
+        raise argparse.ArgumentTypeError(f"'{text}' is no part such as 1/4 (the first of four)")
+    return int(part), int(parts)
 
 
 def _positive(text: str) -> int:

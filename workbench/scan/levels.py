@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.scan.sound import Floats, Sound, decibels
+from workbench.scan.sound import LOWEST_DB, Floats, Sound, decibels
 
 # As near to full scale as a converter's own limit, or a limiter, leaves it.
 _AT_FULL_SCALE = 0.9985
@@ -108,11 +108,12 @@ def in_runs(mask_S: npt.NDArray[np.bool_]) -> int:
 
 
 def longest_gap(sound: Sound, db_W: Floats) -> float:
-    """Seconds of the longest run of exact zeros between the first sound and the last."""
-    if not (db_W <= -200).any():  # a gap that matters holds a whole window; shorter ones are found by nobody
+    """Seconds of the longest run of exact zeros between the first sound and the last; 0 below two windows."""
+    if not (db_W <= LOWEST_DB).any():  # so long a gap holds a whole window
         return 0.0
     places = np.flatnonzero(sound.mono_S)
-    return float(max(np.diff(places).max() - 1, 0)) / sound.rate if len(places) > 1 else 0.0
+    longest = int(np.diff(places).max()) - 1 if len(places) > 1 else 0
+    return longest / sound.rate if longest >= 2 * sound.window - 1 else 0.0
 
 
 def clicks(sound: Sound) -> int:

@@ -41,7 +41,7 @@ class MeasureMemo:
             folder: of the memo; made when something is added.
             part: name of a part of its own to add to; all parts are read.
         """
-        self._file = folder / (f"measures-{part}.jsonl" if part else "measures.jsonl")
+        self.file = folder / (f"measures-{part}.jsonl" if part else "measures.jsonl")
         self._known: dict[tuple[str, Stamp], str] = {}
         self._lines = 0
         self._parts = sorted(folder.glob("measures*.jsonl")) if folder.is_dir() else []
@@ -96,9 +96,9 @@ class MeasureMemo:
         if not lines:
             return
         with contextlib.suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.parent.mkdir(parents=True, exist_ok=True)
             # One write with O_APPEND: two processes may add at the same time. A newline first ends a torn line.
-            with self._file.open("ab", buffering=0) as file:
+            with self.file.open("ab", buffering=0) as file:
                 file.write(b"\n" * (file.tell() > 0) + b"\n".join(lines) + b"\n")
 
     def tidy(self, used: Iterable[tuple[str, Stamp]]) -> None:
@@ -106,12 +106,12 @@ class MeasureMemo:
         keep = {key: self._known[key] for key in used if key in self._known}
         if self._lines <= 2 * len(keep) + 100 and len(self._parts) <= 1:
             return
-        temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
             temporary.write_bytes(b"".join(_line(body) + b"\n" for body in keep.values()))
-            temporary.replace(self._file)
+            temporary.replace(self.file)
             for part in self._parts:
-                if part != self._file:
+                if part != self.file:
                     part.unlink()
 
 

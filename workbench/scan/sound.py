@@ -71,7 +71,7 @@ def digest(sound: Sound) -> str:
         exact = bool(np.all(scaled == np.rint(scaled))) and bool(np.all(np.abs(scaled) < FULL_SCALE))
         data = scaled.astype(np.int16) if exact else sound.mono_S
     # Twice as fast as BLAKE2 here, and nobody attacks it: who may write recordings may write equal ones.
-    return hashlib.sha1(memoryview(data), usedforsecurity=False).hexdigest()[:32]
+    return hashlib.sha1(data.data, usedforsecurity=False).hexdigest()[:32]
 
 
 def decibels(power: Any) -> Any:

@@ -95,6 +95,41 @@ def scan_in_parts(
     return telling.end(rules, lambda: summary(workspace, dataset.manifest, telling.seen, facts, front))
 
 
+def measure_part(
+    workspace_file: str,
+    part_number: int,
+    parts: int,
+    progress: Progress | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    executor_name: str = "auto",
+) -> dict[str, Any]:
+    """Only measure a part of the recordings, into a memo of its own that later scans read.
+
+    Args:
+        workspace_file: see `scan`.
+        part_number: 1 for the first.
+        parts: how many there are.
+        progress: see `scan`.
+        settings: see `scan`.
+        executor_name: see `scan`.
+
+    Returns:
+        `measured` and `known` recordings, and the file of the `memo`.
+
+    Raises:
+        DatasetError, ConfigError, EnvironmentProblem: see `scan`.
+    """
+    workspace = open_workspace(workspace_file, settings)
+    dataset = Structure(workspace, memo_part=f"{part_number}-of-{parts}" if parts > 1 else "")
+    source = Source(dataset, None, Work(dataset.root, workspace_file, settings), executor_name)
+    try:
+        measured, known = source.measure(slice(part_number - 1, None, parts), progress)
+    finally:
+        source.close()
+    return {"measured": measured, "known": known, "memo": str(dataset.memo.file)}
+
+
 def _front_end(workspace: Workspace, host: Host, telling: Telling) -> FrontEnd | None:
     """The phonemizer and the map; without one the scan goes on and says that training can't start."""
 

@@ -30,8 +30,12 @@ _WORTH_PROCESSES = 150
 class Structure:
     """What is known before any recording is opened: rows, and the files that they mean."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, memo_part: str = "") -> None:
         """
+        Args:
+            workspace: names table and folder.
+            memo_part: see `MeasureMemo`.
+
         Raises:
             DatasetError: table or folder can't be read.
         """
@@ -45,7 +49,7 @@ class Structure:
         below = len(os.fspath(self.folder).rstrip("/")) + 1
         self.names = {file: os.fspath(path)[below:] for file, path in self.paths.items() if path is not None}
         """The same, relative to the folder."""
-        self.memo = MeasureMemo(workspace.cache / "measures")
+        self.memo = MeasureMemo(workspace.cache / "measures", memo_part)
 
     def special(self, file: str) -> Container | None:
         """What stands where a recording was not found."""
@@ -115,6 +119,19 @@ class Source:
         if progress is not None:
             progress(len(rows), len(rows), "recordings")
         self._dataset.memo.tidy((name, stamp) for name, stamp in self._used.items() if stamp is not None)
+
+    def measure(self, part: slice, progress: Progress | None) -> tuple[int, int]:
+        """Measure some of the recordings and remember it; how many were measured, and how many were known."""
+        names = sorted(set(self._dataset.names.values()))[part]
+        new = [name for name in names if self._remembered(name) is None]
+        blocks = [Block(tuple(new[at : at + ROWS_IN_A_BLOCK])) for at in range(0, len(new), ROWS_IN_A_BLOCK)]
+        measured = 0
+        for done in self._executor.run(self._work, blocks, self._work.lost):
+            self._dataset.memo.add(done.examined)
+            measured += len(done.examined)
+            if progress is not None:
+                progress(measured, len(new), "recordings")
+        return measured, len(names) - len(new)
 
     def _hand_out(self, rows: Sequence[Row], blocks: list[_RowsBlock]) -> Iterator[Block]:
         begin, asked, spoken = 0, set[str](), set[str]()
