@@ -1,18 +1,29 @@
-"""Texts that are empty, repeated, or hold characters that a phonemizer reads wrongly."""
+"""Texts that are empty, repeated, or hold what a phonemizer reads otherwise than it was said."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from types import MappingProxyType
 
 from core_vits.phonemes import looks_like_ids, looks_phonetic
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
+from workbench_health.gathered import Gathered
+from workbench_health.kinds.texts import KINDS
+from workbench_health.scripts import (
+    CYRILLIC_TO_LATIN,
+    IDEOGRAPHS,
+    LATIN_TO_CYRILLIC,
+    foreign_letters,
+    reads_ideographs,
+    script,
+    scripts_of,
+)
+from workbench_health.wording import abbreviations, is_in_capitals, is_unfinished, markup, numbers, stress_marks
 
-# Latin letters that look like Cyrillic ones; within a Cyrillic word they are a slip of the keyboard.
-_LOOKALIKES = MappingProxyType(dict(zip("ABCEHKMOPTXYaceopxyi", "АВСЕНКМОРТХУасеорхуі", strict=True)))
 _WORD = re.compile(r"[^\W\d_]+")
 _NAMED = MappingProxyType(
     {
@@ -22,7 +33,6 @@ _NAMED = MappingProxyType(
         "\u200d": "a zero-width joiner",
         "\u2060": "a word joiner",
         "\ufeff": "a byte order mark",
-        "\ufffd": "a replacement character",
         "\t": "a tab",
     }
 )
@@ -35,8 +45,14 @@ _JOINERS = frozenset("\u200c\u200d")
 _LANGUAGES_WITH_JOINERS = frozenset(
     {"ar", "bn", "fa", "gu", "hi", "kn", "ml", "mr", "ne", "or", "pa", "si", "ta", "te", "ur"}
 )
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})
 # A text that is this short may well be spoken twice.
 _SHORT_TEXT = 12
+# Russian words of one letter; a lone Latin letter in a Cyrillic text is none of a formula when it is one of these.
+_LONE = frozenset("acoyk")
+# Letters that a row must have before it is called one of another language.
+_FEWEST_LETTERS = 5
+_SHOWN = 3
 
 
 class TextRule:
@@ -47,6 +63,7 @@ class TextRule:
         self._phonetic = dataset.phoneme_type == "text"
         self._texts: list[str] = []
         self._language = dataset.language.partition("-")[0].lower()
+        self._gathered = Gathered(dataset, KINDS)
         self._fix = shlex.join(["python3", "-c", _NORMALIZE, str(dataset.metadata)])
         self._first: dict[tuple[str, str | None], Utterance] = {}
 
@@ -57,62 +74,118 @@ class TextRule:
         text = utterance.text
         if not text.strip():
             message = f"the text of '{utterance.file}' is empty; the row is not trained. Write what is said."
-            yield _finding("text.empty", Severity.DROPS, utterance, message)
+            subject = utterance.subject
+            yield Finding(rule="text.empty", severity=Severity.DROPS, subject=subject, message=message)
             return
-        yield from self._characters(utterance)
+        self._characters(utterance)
         if not self._phonetic:
-            yield from _lookalikes(utterance)
+            self._letters(utterance)
+            self._wording(utterance)
             self._texts.append(text)
-        yield from self._repeated(utterance)
+        self._repeated(utterance)
 
     def finish(self) -> Iterator[Finding]:
-        """Whether the last column holds something else than texts."""
+        """What was found of the rows, and whether the last column holds something else than texts."""
         if looks_like_ids(self._texts):
             what, advice = "phoneme ids", 'Set [dataset] type = "phoneme_ids"'
         elif looks_phonetic(self._texts):
             what, advice = "phonemes (IPA)", 'Set [text] phonemizer = "text"'
         else:
+            yield from self._gathered.findings()
             return
+        # What was found of the rows is about words, which these are not.
         message = f"the last column seems to hold {what}, which would be read aloud as if they were words. {advice}."
         yield Finding(rule="text.kind", severity=Severity.WARNS, subject=self._dataset.metadata.name, message=message)
 
-    def _characters(self, utterance: Utterance) -> Iterator[Finding]:
+    def _characters(self, utterance: Utterance) -> None:
         text = utterance.text
         harmless = _JOINERS if self._language in _LANGUAGES_WITH_JOINERS else frozenset()
         odd = {
             character: _NAMED.get(character, f"U+{ord(character):04X}")
             for character in text
-            if (character == "\ufffd" or unicodedata.category(character) in {"Cc", "Cf", "Co", "Cn"})
-            and character not in harmless
+            if unicodedata.category(character) in _UNSEEN and character not in harmless
         }
         if odd:
-            message = (
-                f"the text holds {' and '.join(odd.values())}, which can't be seen and may change how a word is read. "
-                "Delete it."
-            )
-            if "\ufffd" in odd:
-                message = "the text holds U+FFFD: a letter was lost when the file was converted. Put the letter back."
             codes = " ".join(f"U+{ord(character):04X}" for character in odd)
-            yield _finding("text.invisible", Severity.WARNS, utterance, message, characters=codes)
-        if not self._phonetic and not unicodedata.is_normalized("NFC", text) and _composes(text):
-            message = (
-                "the text writes letters as base and accent apart (NFD), which phonemizers read wrongly: й as и. "
-                "Convert the file to NFC."
+            self._gathered.add(
+                "text.invisible", utterance, f"the text holds {' and '.join(odd.values())}", {"characters": codes}
             )
-            yield Finding(
-                rule="text.nfd", severity=Severity.WARNS, subject=utterance.subject, message=message, fix=self._fix
+        if "\ufffd" in text:
+            word = next(word for word in text.split() if "\ufffd" in word)
+            self._gathered.add("text.lost", utterance, f"'{word}' holds U+FFFD", {"word": word})
+        if not self._phonetic and not unicodedata.is_normalized("NFC", text) and _composes(text):
+            what = "the text writes letters as base and accent apart (NFD)"
+            self._gathered.add("text.nfd", utterance, what, {}, fix=self._fix)
+
+    def _letters(self, utterance: Utterance) -> None:
+        """Letters of other scripts and languages."""
+        text = utterance.text
+        words = _WORD.findall(text)
+        if mixed := next(filter(None, map(_mixed, words)), None) or _lone(words):
+            word, letters, meant = mixed
+            what = f"'{word}' has {letters}; write '{meant}'"
+            self._gathered.add("text.mixed-script", utterance, what, {"word": word, "meant": meant})
+            return
+        counts = Counter(script(letter) for word in words for letter in word)
+        own, letters_all = scripts_of(self._language), counts.total()
+        foreign = {name: count for name, count in counts.items() if own and name not in own}
+        if letters_all >= _FEWEST_LETTERS and 2 * sum(foreign.values()) > letters_all:
+            name = max(foreign, key=lambda item: foreign[item])
+            if name not in IDEOGRAPHS:
+                what = f"the text is mostly in {name.capitalize()} letters"
+                self._gathered.add(
+                    "text.script", utterance, what, {"script": name, "share": round(foreign[name] / letters_all, 2)}
+                )
+                return
+        others = sorted({letter for word in words for letter in foreign_letters(word, self._language)})
+        if others:
+            what = f"the text has letters that {self._language} is not written with: {' '.join(others)}"
+            self._gathered.add("text.script", utterance, what, {"letters": " ".join(others)})
+        self._symbols(utterance, set(counts) - own)
+
+    def _symbols(self, utterance: Utterance, foreign: set[str]) -> None:
+        """Emoji, ideographs, and letters of scripts that are neither the language's own nor Latin."""
+        odd = [
+            character
+            for character in utterance.text
+            if unicodedata.category(character) == "So" and character not in "№°©®"
+        ]
+        known = {"LATIN", "CYRILLIC", "GREEK", ""} | (IDEOGRAPHS if reads_ideographs(self._language) else set())
+        if scripts_of(self._language) or reads_ideographs(self._language):
+            odd += [letter for letter in utterance.text if script(letter) in foreign - known - {"MODIFIER"}]
+        if odd:
+            shown = " ".join(dict.fromkeys(odd[:_SHOWN]))
+            self._gathered.add("text.symbols", utterance, f"the text holds {shown}", {"characters": shown})
+
+    def _wording(self, utterance: Utterance) -> None:
+        """What is not said as it is written."""
+        text = utterance.text
+        for kind, found in (
+            ("text.markup", markup(text)),
+            ("text.stress", stress_marks(text)),
+            ("text.numbers", numbers(text)),
+        ):
+            if found:
+                self._gathered.add(kind, utterance, f"the text has {_some(found)}", {"found": _some(found)})
+                if kind == "text.markup":
+                    return  # its signs are no abbreviations, its end is no sentence's
+        if found := list(abbreviations(text, self._language)):
+            self._gathered.add("text.abbreviation", utterance, f"the text has {_some(found)}", {"found": _some(found)})
+        if is_in_capitals(text):
+            self._gathered.add("text.capitals", utterance, f"'{_short(text)}' is in capitals", {})
+        if is_unfinished(text):
+            self._gathered.add(
+                "text.unfinished", utterance, f"'{_short(text[::-1])[::-1]}' has no punctuation at its end", {}
             )
 
-    def _repeated(self, utterance: Utterance) -> Iterator[Finding]:
+    def _repeated(self, utterance: Utterance) -> None:
         said = " ".join(re.findall(r"\w+", utterance.text.casefold()))
         first = self._first.setdefault((said, utterance.speaker), utterance)
-        if first is utterance or len(said) < _SHORT_TEXT:
-            return
-        message = (
-            f"the text is the same as on line {first.row}: if the split puts one into validation, its loss looks "
-            "better than it is. Keep one of them, or correct the text if the recording says something else."
+        if first is utterance or len(said) < _SHORT_TEXT or first.file == utterance.file:
+            return  # a file that two rows name is told by itself
+        self._gathered.add(
+            "text.repeated", utterance, f"the text is the same as on line {first.row}", {"first": first.row}
         )
-        yield _finding("text.repeated", Severity.INFO, utterance, message, first=str(first.row))
 
 
 def _composes(text: str) -> bool:
@@ -120,20 +193,34 @@ def _composes(text: str) -> bool:
     return len(unicodedata.normalize("NFC", text)) < len(text)
 
 
-def _lookalikes(utterance: Utterance) -> Iterator[Finding]:
-    for word in _WORD.findall(utterance.text):
-        latin = [letter for letter in word if letter in _LOOKALIKES]
-        cyrillic = sum("\u0400" <= letter <= "\u052f" for letter in word)
-        if latin and cyrillic and len(latin) + cyrillic == len(word):
-            letters = " ".join(sorted(set(latin)))
-            meant = "".join(_LOOKALIKES.get(letter, letter) for letter in word)
-            message = (
-                f"'{word}' mixes Cyrillic with Latin ({letters}) and is read in two languages. "
-                f"Write '{meant}' in Cyrillic."
-            )
-            yield _finding("text.mixed-script", Severity.WARNS, utterance, message, word=word)
-            return
+def _mixed(word: str) -> tuple[str, str, str] | None:
+    """A word with lookalikes of another script: the word, what is in it, and what was meant."""
+    latin = [letter for letter in word if script(letter) == "LATIN"]
+    cyrillic = [letter for letter in word if script(letter) == "CYRILLIC"]
+    if not latin or not cyrillic or len(latin) + len(cyrillic) != len(word):
+        return None
+    if all(letter in LATIN_TO_CYRILLIC for letter in latin) and len(latin) <= len(cyrillic):
+        meant = "".join(LATIN_TO_CYRILLIC.get(letter, letter) for letter in word)
+        return word, f"Latin {' '.join(sorted(set(latin)))} in a Cyrillic word", meant
+    if all(letter in CYRILLIC_TO_LATIN for letter in cyrillic):
+        meant = "".join(CYRILLIC_TO_LATIN.get(letter, letter) for letter in word)
+        return word, f"Cyrillic {' '.join(sorted(set(cyrillic)))} in a Latin word", meant
+    return None
 
 
-def _finding(rule: str, severity: Severity, utterance: Utterance, message: str, **evidence: str) -> Finding:
-    return Finding(rule=rule, severity=severity, subject=utterance.subject, message=message, evidence=evidence)
+def _lone(words: list[str]) -> tuple[str, str, str] | None:
+    """A Latin letter that stands where a Cyrillic word of one letter should."""
+    lone = next((word for word in words if word in _LONE), None)
+    others = [script(word[0]) for word in words if word not in _LONE]
+    if lone is None or not others or set(others) != {"CYRILLIC"}:
+        return None
+    return lone, f"the Latin letter {lone} among Cyrillic words", LATIN_TO_CYRILLIC[lone]
+
+
+def _some(found: list[str]) -> str:
+    shown = list(dict.fromkeys(found))
+    return ", ".join(f"'{item}'" for item in shown[:_SHOWN]) + (" …" if len(shown) > _SHOWN else "")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 30 else text[:29] + "…"
