@@ -83,8 +83,12 @@ def scan_in_parts(
     samples = Needs.SAMPLES in rules.needs
     try:
         for row, examined, spoken in source.rows(progress):
-            telling.seen.heard(spoken)
             utterance = _utterance(dataset, row, examined, spoken, telling.name)
+            why = dataset.curation.why_excluded(row)
+            if why is not None:
+                telling.excluded(utterance, why)
+                continue
+            telling.seen.heard(spoken)
             found = rules.check(_with_samples(utterance) if samples else utterance)
             telling.utterance(utterance, found)
     finally:
@@ -164,7 +168,7 @@ def _facts(workspace: Workspace, front: FrontEnd | None, dataset: Structure, rul
         dataset_type=workspace.dataset.type,
         phoneme_type=front.phoneme_type if front is not None else "espeak",
         limits={**rules.limits, **workspace.health},
-        orphans=dataset.listing.orphans(dataset.names.values()),
+        orphans=dataset.orphans,
     )
 
 
