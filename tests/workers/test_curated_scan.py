@@ -43,7 +43,7 @@ def rules(report: dict[str, Any], row: int) -> set[str]:
 
 def test_an_excluded_row_is_shown_but_no_rule_is_asked_about_it_and_it_counts_for_nothing(root: Path) -> None:
     before = scan(str(root))
-    assert "text.digits" in rules(before, 3)
+    assert "text.numbers" in rules(before, 3)
     Curator(root / "curation").exclude([read_table(load_workspace(root)).rows[2]], "numbers")
     after = scan(str(root))
     assert by_row(after)[3]["verdict"] == "excluded"
@@ -56,7 +56,7 @@ def test_a_corrected_text_is_the_one_that_is_judged(root: Path) -> None:
     Curator(root / "curation").correct(read_table(load_workspace(root)).rows[2], "Сегодня пятнадцать градусов.")
     report = scan(str(root))
     assert by_row(report)[3]["text"] == "Сегодня пятнадцать градусов."
-    assert "text.digits" not in rules(report, 3)
+    assert "text.numbers" not in rules(report, 3)
 
 
 def test_a_mended_copy_is_the_one_that_is_measured_and_its_original_no_orphan(root: Path) -> None:
