@@ -137,11 +137,10 @@ def beside_piper(voice: Path, peer: Path, turns: int) -> None:
             everything[name] += seen[name]
     for side in running.values():
         side.close()
-    total = {
-        name: sum(one["cpu"] for one in seen) / sum(one["seconds"] for one in seen) for name, seen in everything.items()
-    }
-    ours, theirs = total.values()
-    print(f"all together: RTF {ours:.4f}, Piper {theirs:.4f}, ratio {ours / theirs:.3f}\n")
+    pairs = zip(everything["ours"], everything["Piper"], strict=True)
+    ratios = [ours["cpu"] / ours["seconds"] / (theirs["cpu"] / theirs["seconds"]) for ours, theirs in pairs]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"real-time factor, ours / Piper, turn by turn: median {middle:.3f}, half of them {low:.3f} to {high:.3f}\n")
 
 
 def row(title: str, seen: dict[str, list[dict[str, float]]]) -> None:

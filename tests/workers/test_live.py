@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from core_vits.infer import Scales
 from core_vits.streaming import FIRST_FRAMES
 from workbench.api import VoiceIdentity
 from workbench.errors import CheckpointError, PluginError, WorkbenchError
+from workbench.host import Host
+from workbench.jobs.voice_files import exported_voices
 from workbench.workers import Worker
+from workbench.workers.targets import speaking
 from workbench.workers.targets.onnx_voice import OnnxVoice, OnnxVoiceInParts
+from workbench.workers.targets.voice_source import find_source
 from workbench_onnx.exporter import OnnxExporter, StreamingExporter
 
 SPEAK = "workbench.workers.targets.voice:speak"
@@ -124,3 +129,34 @@ def test_a_voice_whose_decoder_can_not_be_found_says_so(
     config = json.loads((voices / f"{encoder.name}.json").read_text(encoding="utf-8"))
     with pytest.raises(CheckpointError, match=said):
         OnnxVoiceInParts(encoder, {**config, **change})
+
+
+def test_speaking_again_finds_no_plugins_anew_unless_settings_or_voice_have_changed(
+    voices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    load = Host.load
+
+    def counted(*arguments: Any, **named: Any) -> Host:
+        found.append(1)
+        return load(*arguments, **named)
+
+    monkeypatch.setattr(speaking.Host, "load", counted)
+    monkeypatch.setattr(speaking, "_front", [])
+    source = find_source(str(voices / f"{STEM}.onnx"))
+    first = speaking.sentences_of("Да. Нет.", source)
+    assert speaking.sentences_of("Да. Нет.", source) == first
+    assert len(found) == 1
+    symbol = {**source.config["phoneme_id_map"], "d": [99]}
+    other = speaking.sentences_of("Да. Нет.", replace(source, config={**source.config, "phoneme_id_map": symbol}))
+    assert len(found) == 2
+    assert other != first
+    english = replace(source, config={**source.config, "espeak": {"voice": "en-us"}, "language": {"code": "en_US"}})
+    speaking.sentences_of("Yes.", english)
+    assert len(found) == 3
+    speaking._front.pop()[2].close()
+
+
+def test_a_folder_has_as_many_voices_as_can_be_spoken(voices: Path) -> None:
+    assert [path.name for path in exported_voices(voices)] == [f"{STEM}.encoder.onnx", f"{STEM}.onnx"]
+    assert exported_voices(voices / "none") == []

@@ -138,9 +138,7 @@ def speak_live(
     """
     spoken = _call(SPEAK_LIVE, workspace, source, run, console, text=text, out_wav=str(wav), player=player, **options)
     late = spoken["seconds_late"]
-    told = (
-        "without a pause" if late < _AUDIBLE_PAUSE else f"with {late:.2f} s of pauses: this machine is too slow for it"
-    )
+    told = "without a pause" if late < _AUDIBLE_PAUSE else f"with {late:.2f} s of pauses until more was ready"
     console.line(f"first audio after {spoken['seconds_to_first_audio']:.2f} s, then {told}")
     if spoken["play"]["played"]:
         console.line(spoken["play"]["message"])
