@@ -16,8 +16,8 @@ from piper.train.vits.dataset import VitsDataModule
 def main() -> None:
     folder, cache = Path(sys.argv[1]), Path(sys.argv[2])
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    # What librosa imports when it is first called is no cost of a clip. (A second `prepare_data` would initialise
-    # espeak twice in one process, which it does not survive.)
+    # What librosa imports at its first call is no cost of a clip. (A second `prepare_data` would initialise espeak
+    # twice in one process, which it does not survive.)
     for rate in (22_050, 16_000):
         librosa.load(next((folder / "wavs").iterdir()), sr=rate, mono=True)
     begin, begin_cpu = time.perf_counter(), time.process_time()
