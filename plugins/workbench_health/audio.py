@@ -63,7 +63,7 @@ class AudioRule:
             self._rates[utterance.sample_rate].append(utterance)
         if utterance.channels is not None and utterance.channels > 1:
             self._several_channels.append(utterance)
-        if utterance.container is not None:
+        if utterance.container is not None and utterance.path is not None:
             self._format(utterance, utterance.container)
         if utterance.measures is not None:
             yield from self._level(utterance, utterance.measures)
@@ -116,7 +116,7 @@ class AudioRule:
         surplus = container.bytes - container.frames * container.channels * _BYTES.get(container.encoding, 0)
         if container.kind == "wav" and container.encoding in _BYTES and surplus > _SURPLUS * container.bytes:
             there = container.frames / max(container.sample_rate, 1)
-            what = f"the header of '{file}' says {there:.2f} s, but {surplus:,} of its {container.bytes:,} bytes lie beyond"
+            what = f"the header of '{file}' says {there:.2f} s, {surplus:,} of {container.bytes:,} bytes lie beyond"
             add("audio.header", utterance, what, {"bytes": container.bytes, "beyond": surplus, "limit": _SURPLUS})
 
     def _level(self, utterance: Utterance, measures: AudioMeasures) -> Iterator[Finding]:

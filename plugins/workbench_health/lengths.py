@@ -14,7 +14,7 @@ from workbench_health.limits import Limits
 
 # In a shorter clip one pause or one long vowel decides the pace.
 _PACE_SECONDS = 1.0
-_PACE_SAID = 10
+_PACE_SAID = 15
 
 
 class LengthRule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -37,6 +38,7 @@ class RecordingRule:
         self._folder = dataset.folder
         self._first: dict[Path, Utterance] = {}
         self._gathered = Gathered(dataset, KINDS)
+        self._meant: set[str] = set()
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
         """Look for the recording of one row."""
@@ -53,19 +55,21 @@ class RecordingRule:
                 {"other": first.row},
             )
         elif utterance.container is not None and utterance.container.link:
+            self._meant.add(os.path.relpath(utterance.path.resolve(), self._folder.resolve()))
             self._gathered.add("recording.link", utterance, f"'{utterance.file}' is a symbolic link", {})
 
     def finish(self) -> Iterator[Finding]:
         """What several rows may share, and recordings without a row."""
         yield from self._gathered.findings()
-        if orphans := self._dataset.orphans:
+        # What a row means by another name is no orphan.
+        if orphans := [name for name in self._dataset.orphans if name not in self._meant]:
             shown = ", ".join(f"'{name}'" for name in orphans[:_SHOWN]) + (" …" if len(orphans) > _SHOWN else "")
             what = f"no row names {len(orphans)} recording{'s' * (len(orphans) > 1)} of {self._folder.name}/: {shown}"
             evidence: dict[str, Value] = {"recordings": len(orphans), "files": " ".join(orphans[:_LISTED])}
             yield worded(KINDS["recording.orphan"], self._dataset.metadata.name, what, evidence)
 
     def _missing(self, utterance: Utterance) -> Finding:
-        if _is_heading(utterance):
+        if is_heading(utterance):
             what = f"'{utterance.file}' and '{utterance.text}' name columns"
             return worded(KINDS["recording.header"], utterance.subject, what, {"file": utterance.file})
         if escapes(self._folder, utterance.file):
@@ -78,6 +82,7 @@ class RecordingRule:
             message = f"'{utterance.file}' is not a regular file; the row is not trained. Put the recording there."
             kind = utterance.container.kind
             return _finding("recording.special", Severity.DROPS, utterance, message, is_a=kind)
+        self._meant.add(utterance.near)
         close, by = utterance.near, _NEAR_BY.get(utterance.near_by, "")
         hint = f" (the folder has '{close}'{by})" if close else ""
         message = (
@@ -88,10 +93,10 @@ class RecordingRule:
         return _finding("recording.missing", Severity.DROPS, utterance, message, **evidence)
 
 
-def _is_heading(utterance: Utterance) -> bool:
+def is_heading(utterance: Utterance) -> bool:
     """Whether the first row names the columns."""
     file, text = (cell.strip().lower().replace("_", "") for cell in (utterance.file, utterance.text))
-    return utterance.row == 1 and file in _FILE_HEADINGS and text in _TEXT_HEADINGS
+    return utterance.row == 1 and utterance.path is None and file in _FILE_HEADINGS and text in _TEXT_HEADINGS
 
 
 def _finding(rule: str, severity: Severity, utterance: Utterance, message: str, **evidence: str) -> Finding:

@@ -13,8 +13,11 @@ from workbench_health.gathered import Gathered, Value
 from workbench_health.kinds.sound import KINDS
 from workbench_health.limits import Limits
 
+# Channels that cancel each other out leave less than this.
+_SILENT_DB = -90.0
 # A shorter recording has too few voiced parts or pauses to be compared by them.
 _PITCH_SECONDS = 1.0
+_EDGES_SECONDS = 0.5
 _PAUSE_SECONDS = 3.0
 _PAUSE_SHARE = 0.1
 # Where this much is heard beside the speech, noise is no reason to take a clip out, however quiet the others are.
@@ -46,7 +49,8 @@ class SignalRule:
     def check(self, utterance: Utterance) -> Iterable[Finding]:
         """Keep one recording; silence and what can't be decoded are told elsewhere."""
         measures = utterance.measures
-        if measures is not None and not utterance.audio_error and measures.peak > self._limits["quiet_peak"]:
+        heard = measures is not None and measures.peak > self._limits["quiet_peak"] and measures.speech_db > _SILENT_DB
+        if measures is not None and heard and not utterance.audio_error:
             self._heard[utterance.speaker or ""].append((utterance, measures))
         return ()
 
@@ -56,7 +60,8 @@ class SignalRule:
             speaker = self._usual([measures for _, measures in heard])
             for utterance, measures in heard:
                 self._damage(utterance, measures)
-                self._edges(utterance, measures)
+                if measures.seconds >= _EDGES_SECONDS:
+                    self._edges(utterance, measures)
                 self._among_others(utterance, measures, speaker)
         yield from self._gathered.findings()
 
@@ -80,7 +85,7 @@ class SignalRule:
         if measures.flat_tops >= limits["clipped_samples"]:
             what = f"{file} has {measures.flat_tops} samples in a row at its own extreme, {measures.peak:.2f}"
             self._tell("signal.flat-tops", utterance, what, "clipped_samples", samples=measures.flat_tops)
-        if abs(measures.dc) > limits["offset"]:
+        if abs(measures.dc) > limits["offset"] and not self._is_clipped(measures):  # a clipped signal is lopsided
             self._tell(
                 "signal.offset", utterance, f"{file} has a mean of {measures.dc:+.3f}", "offset", mean=measures.dc
             )
@@ -115,12 +120,13 @@ class SignalRule:
 
     def _among_others(self, utterance: Utterance, measures: AudioMeasures, speaker: _Speaker) -> None:
         """What is unusual about a recording."""
-        file = f"'{utterance.file}'"
+        file, limits = f"'{utterance.file}'", self._limits
         snr, least = _snr(measures), self._least_snr(speaker.snr)
-        if _has_pauses(measures) and snr < least:
+        if _has_pauses(measures) and snr < least and abs(measures.dc) <= limits["offset"]:  # an offset fills pauses
             what = f"{file} has its speech {snr:.0f} dB above the noise, the usual clip {speaker.snr.middle:.0f}"
             self._tell("signal.noise", utterance, what, "snr_db", db=snr, usual=speaker.snr.middle, least=least)
-        if math.isfinite(measures.loudness) and self._is_far(speaker.loudness, measures.loudness, "level_step_db"):
+        unlike = math.isfinite(measures.loudness) and not self._is_clipped(measures)
+        if unlike and self._is_far(speaker.loudness, measures.loudness, "level_step_db"):
             step = measures.loudness - speaker.loudness.middle
             what = f"{file} is {abs(step):.0f} dB {'louder' if step > 0 else 'quieter'} than the usual clip"
             self._tell("signal.level", utterance, what, "level_step_db", lufs=measures.loudness, step_db=step)
@@ -146,6 +152,9 @@ class SignalRule:
             )
             self._tell("signal.dull", utterance, what, "bandwidth_share", hertz=measures.bandwidth, usual=others.middle)
 
+    def _is_clipped(self, measures: AudioMeasures) -> bool:
+        return max(measures.clipped, measures.flat_tops) >= self._limits["clipped_samples"]
+
     def _is_far(self, others: Usual, value: float, step: str) -> bool:
         return others.is_far(value, self._limits["outlier"], self._limits[step])
 
@@ -156,13 +165,16 @@ class SignalRule:
 
 
 def _snr(measures: AudioMeasures) -> float:
-    return measures.speech_db - measures.noise_db
+    """Speech above noise, dB; in a short clip without pauses the quietest tenth is speech, but its ends tell."""
+    ends = min(0.0, max(measures.starts_loud_db, measures.ends_loud_db)) if measures.seconds < _PAUSE_SECONDS else 0.0
+    return measures.speech_db - (measures.noise_db + ends)
 
 
 def _has_pauses(measures: AudioMeasures) -> bool:
     """Whether the quietest tenth of a recording is its noise and not quiet speech."""
     silence = measures.leading_silence + measures.trailing_silence
-    return measures.seconds >= _PAUSE_SECONDS or silence >= _PAUSE_SHARE * measures.seconds
+    short = measures.seconds < _PAUSE_SECONDS
+    return not short or (measures.seconds >= _EDGES_SECONDS and silence >= _PAUSE_SHARE * measures.seconds)
 
 
 def _semitones(hertz: float) -> float:

@@ -13,6 +13,7 @@ from core_vits.phonemes import looks_like_ids, looks_phonetic
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
 from workbench_health.gathered import Gathered
 from workbench_health.kinds.texts import KINDS
+from workbench_health.recordings import is_heading
 from workbench_health.scripts import (
     CYRILLIC_TO_LATIN,
     IDEOGRAPHS,
@@ -53,6 +54,8 @@ _LONE = frozenset("acoyk")
 # Letters that a row must have before it is called one of another language.
 _FEWEST_LETTERS = 5
 _SHOWN = 3
+# Signs that are read as words, and what a lost letter left; both are told by themselves.
+_NO_SYMBOLS = frozenset("№°©®\ufffd")
 
 
 class TextRule:
@@ -72,6 +75,8 @@ class TextRule:
         if self._dataset.dataset_type == "phoneme_ids":
             return  # the text is only shown
         text = utterance.text
+        if is_heading(utterance):
+            return
         if not text.strip():
             message = f"the text of '{utterance.file}' is empty; the row is not trained. Write what is said."
             subject = utterance.subject
@@ -148,7 +153,7 @@ class TextRule:
         odd = [
             character
             for character in utterance.text
-            if unicodedata.category(character) == "So" and character not in "№°©®"
+            if unicodedata.category(character) == "So" and character not in _NO_SYMBOLS
         ]
         known = {"LATIN", "CYRILLIC", "GREEK", ""} | (IDEOGRAPHS if reads_ideographs(self._language) else set())
         if scripts_of(self._language) or reads_ideographs(self._language):

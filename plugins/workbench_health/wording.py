@@ -29,7 +29,6 @@ _ABBREVIATIONS = MappingProxyType(
         "de": r"z\.\s?B\.|d\.\s?h\.|u\.\s?a\.|usw\.|bzw\.|ca\.|Nr\.|Str\.|kg|km|cm|mm",
     }
 )
-_FINAL = frozenset(".!?…。！？;:,—–-")
 _CLOSING = " \t\"'»”’“›)]}"
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -67,4 +66,4 @@ def is_in_capitals(text: str) -> bool:
 def is_unfinished(text: str) -> bool:
     """Whether a text ends without a mark that says how its last word is spoken."""
     end = text.rstrip(_CLOSING)
-    return bool(end) and end[-1] not in _FINAL
+    return end[-1:].isalnum()

@@ -77,7 +77,7 @@ class Planted:
         planted.free = list(lines)
         return planted
 
-    def take(self, suits: Callable[[Line], bool] = lambda line: True) -> Line:
+    def take(self, suits: Callable[[Line], bool] = lambda _: True) -> Line:
         """A line that nothing was planted on and that suits, by chance; it is no longer free."""
         suitable = [line for line in self.free if suits(line)]
         if not suitable:
@@ -95,11 +95,11 @@ class Planted:
         samples: Samples = soundfile.read(self.path(line))[0]
         return samples
 
-    def write(self, line: Line, samples: Samples, rate: int | None = None, **format: Any) -> None:
+    def write(self, line: Line, samples: Samples, rate: int | None = None, **how: Any) -> None:
         """Put other samples in the place of a recording."""
         path = self.path(line)
         path.unlink(missing_ok=True)  # the source's file must not change through the hard link
-        soundfile.write(path, samples, rate or self.source.rate, **{"format": "WAV", "subtype": "PCM_16", **format})
+        soundfile.write(path, samples, rate or self.source.rate, **{"format": "WAV", "subtype": "PCM_16", **how})
 
     def put(self, line: Line, data: bytes) -> None:
         """Put other bytes in the place of a recording."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import soundfile
 from planted.dataset import Line, Plant, Planted, Samples
 
 Change = Callable[[Samples, int, np.random.Generator], Samples]
@@ -184,18 +185,23 @@ def _nearly_same_sound(planted: Planted) -> Line:
 
 
 def _long(planted: Planted) -> Line:
+    """Four times as long as any other, of clips that follow each other in the source."""
     line = planted.take()
-    clip = planted.samples(line)
+    begin, rate = planted.lines.index(line), planted.source.rate
     longest = max(len(planted.samples(other)) for other in planted.free[:40])
-    times = 1 + int(4 * max(longest, 8 * planted.source.rate) / len(clip))
-    planted.write(line, np.concatenate([clip] * times))
-    line.text = " ".join([line.text] * times)
+    clips, texts = [planted.samples(line)], [line.text]
+    while sum(map(len, clips)) < 4 * max(longest, 8 * rate):
+        file, text = planted.source.rows[(begin + len(clips)) % len(planted.source.rows)]
+        clips.append(soundfile.read(planted.source.audio / file)[0])
+        texts.append(text)
+    planted.write(line, np.concatenate(clips))
+    line.text = " ".join(texts)
     return line
 
 
 SOUNDS = (
-    silence, quiet, clipped, flat_tops, offset, noise, level, hum, dull, leading, trailing, cut_start, cut_end, clicks, dropout,
-    echo, faster, another_speaker, short,
+    silence, quiet, clipped, flat_tops, offset, noise, level, hum, dull, leading, trailing, cut_start, cut_end, clicks,
+    dropout, echo, faster, another_speaker, short,
     Plant("same sound", frozenset({"duplicate.audio"}), _same_sound),
     Plant("nearly the same sound", frozenset({"duplicate.near"}), _nearly_same_sound),
     Plant("several clips in one", frozenset({"length.long"}), _long),

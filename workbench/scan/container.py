@@ -42,6 +42,8 @@ class Opened:
     """A regular file, open for reading."""
 
     descriptor: int
+    path: str
+    """Without links."""
     status: os.stat_result
     link: bool
 
@@ -82,7 +84,7 @@ def open_inside(root: str, name: str) -> Opened:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise NotOpenedError(_refused("unreadable", "is no regular file", link=link))
-    return Opened(descriptor, status, link)
+    return Opened(descriptor, real, status, link)
 
 
 def look(root: str, folder: Path, name: str) -> Container | None:

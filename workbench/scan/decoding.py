@@ -82,7 +82,7 @@ def _read(opened: Opened) -> tuple[Container, AudioMeasures | None]:
     if wave is not None:
         return _read_wave(seen, descriptor, wave)
     try:
-        return _decode(seen, descriptor)
+        return _decode(seen, opened)
     except (soundfile.SoundFileError, OSError, ValueError, TypeError, MemoryError) as error:
         return replace(seen, problem=why_undecodable(head, error)), None
 
@@ -107,14 +107,14 @@ def _read_wave(seen: Container, descriptor: int, wave: Wave) -> tuple[Container,
     return _judged(container, raw_SC, short=wave.frames < wave.promised)
 
 
-def _decode(seen: Container, descriptor: int) -> tuple[Container, AudioMeasures | None]:
+def _decode(seen: Container, opened: Opened) -> tuple[Container, AudioMeasures | None]:
     """What libsndfile makes of a file.
 
     Raises:
         SoundFileError, OSError, ValueError, TypeError, MemoryError: nothing.
     """
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    with soundfile.SoundFile(descriptor, closefd=False) as file:
+    descriptor = opened.descriptor
+    with _sound_file(opened) as file:
         rate, channels, promised = int(file.samplerate), int(file.channels), int(file.frames)
         whole = file.subtype in ("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "ALAC_16")
         wanted = min(promised, _limit(rate, channels))
@@ -135,6 +135,15 @@ def _decode(seen: Container, descriptor: int) -> tuple[Container, AudioMeasures 
         frames_promised=promised,
     )
     return _judged(container, raw_SC, short=short)
+
+
+def _sound_file(opened: Opened) -> Any:
+    os.lseek(opened.descriptor, 0, os.SEEK_SET)
+    try:
+        return soundfile.SoundFile(opened.descriptor, closefd=False)
+    except soundfile.SoundFileError:
+        # Where the first bytes tell nothing, libsndfile goes by the suffix, which an open file does not have.
+        return soundfile.SoundFile(opened.path)
 
 
 def _judged(container: Container, raw_SC: npt.NDArray[Any], *, short: bool) -> tuple[Container, AudioMeasures | None]:

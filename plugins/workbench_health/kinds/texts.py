@@ -26,7 +26,7 @@ TEXT = (
     kind("text.symbols", _WARNS, "emoji, or characters of a script that the language does not use",
          "The phonemizer reads out their names, which nobody said.", "Delete them."),
     kind("text.markup", _WARNS, "markup, an address or a note",
-         "It is read aloud, but was not said.", "Leave only the words that are said."),
+         "It is read aloud as it is written, and was hardly said so.", "Leave only the words that are said."),
     kind("text.stress", _WARNS, "stress marked with '+'",
          "It is read as the word for plus.", "Write U+0301 after the vowel (за́мок), or no mark."),
     kind("text.numbers", _INFO, "digits",
