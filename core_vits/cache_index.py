@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 AUDIO, INDEX = "audio.i16", "index.jsonl"
@@ -40,7 +40,7 @@ class Entry:
 
 def as_line(entry: Entry) -> bytes:
     """A line of the index."""
-    data = asdict(entry)
+    data = {item.name: getattr(entry, item.name) for item in fields(entry)}  # asdict would copy each phoneme id
     if entry.audio == AUDIO:  # lines from before there were several audio files look the same
         del data["audio"]
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -40,6 +40,8 @@ def dataset(folder: Path, clips: int) -> float:
         text, samples = demo[number % len(demo)]
         samples = samples.copy()
         samples[0] = number
+        words, turn = text.split(), number // len(demo) % len(text.split())
+        text = " ".join([*words[turn:], *words[:turn]])  # of its length, but no phonemizer has seen it yet
         soundfile.write(folder / "wavs" / f"{number:05d}.wav", samples, 22_050)
         rows.append(f"{number:05d}|{text}\n")
         seconds += len(samples) / 22_050

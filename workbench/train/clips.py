@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from workbench.config.settings import TEXT
 from workbench.jobs.checks import not_found
 from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
-from workbench.train.cutting import Cut, CutPlan, cut_all, group_size, processes_for
-from workbench.workers.targets.frontend import FrontEnd, cache_settings
+from workbench.train.cutting import Cut, CutPlan, Group, cut_all, group_size, processes_for
+from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings
 
 Progress = Callable[[int, int, str, float | None], None]
 """Called with done, total, what is done, and the seconds that are left where that is known; what it raises ends it."""
@@ -210,45 +209,45 @@ class ClipBuild:
         cutting = CutPlan(
             settings.sample_rate, settings.trim_silence, settings.keep_seconds_before, settings.keep_seconds_after
         )
-        waiting: deque[tuple[New, tuple[int, ...]]] = deque()
-
-        def groups() -> Iterator[list[Path]]:
-            # One group ahead of the processes that cut: phonemes cost no time of their own.
-            for begin in range(0, len(todo), size):
-                spoken = list(self._phonemized(todo[begin : begin + size], plan))
-                waiting.extend(spoken)
-                yield [new.path for new, _ in spoken]
-
+        parts = [todo[begin : begin + size] for begin in range(0, len(todo), size)]
+        # Phonemes take as long as half a cut: where several processes cut, they phonemize what this one does not know.
+        several = processes > 1
+        groups = (
+            Group([new.path for new in part], self._front.unknown([new.row for new in part]) if several else ())
+            for part in parts
+        )
         watch = Stopwatch(sum(new.bytes for new in todo), len(todo), self._progress)
         made = 0
-        results = cut_all(groups(), cutting, processes)
+        results = cut_all(groups, cutting, processes, self._workspace)
         try:
-            for result in results:
-                new, ids = waiting.popleft()
-                watch.look()
-                if not isinstance(result, Cut):
-                    plan.drop(new.row, f"its recording {result}")
-                else:
-                    made += 1
-                    writer.add(
-                        key=plan.keys[new.row.line], file=new.row.file, text=new.row.text, speaker=new.row.speaker,
-                        phoneme_ids=ids, audio=result.samples, seconds_trimmed=result.seconds_trimmed,
-                    )  # fmt: skip
-                watch.done(new.bytes)
+            for part, result in zip(parts, results, strict=True):
+                self._front.learn(result.phonemes)
+                spoken = self._front.read([new.row for new in part])
+                for new, words, clip in zip(part, spoken, result.cuts, strict=True):
+                    watch.look()
+                    made += self._put(new, words, clip, plan, writer)
+                    watch.done(new.bytes)
         finally:
             results.close()
         self._progress(len(todo), len(todo), "clips", None)
         return made
 
-    def _phonemized(self, part: Sequence[New], plan: Plan) -> Iterator[tuple[New, tuple[int, ...]]]:
-        """Phoneme ids of clips that must be made."""
-        for new, spoken in zip(part, self._front.read([new.row for new in part]), strict=True):
-            if spoken.error:
-                plan.drop(new.row, f"it can't be turned into phonemes: {spoken.error}")
-            elif not spoken.phonemes:
-                plan.drop(new.row, "its text gives no phonemes")
-            else:
-                yield new, spoken.ids
+    def _put(self, new: New, spoken: Spoken, clip: Cut | str, plan: Plan, writer: CacheWriter) -> bool:
+        """Cache a clip; False when there is none, which the plan is told."""
+        row = new.row
+        if spoken.error:
+            plan.drop(row, f"it can't be turned into phonemes: {spoken.error}")
+        elif not spoken.phonemes:
+            plan.drop(row, "its text gives no phonemes")
+        elif not isinstance(clip, Cut):
+            plan.drop(row, f"its recording {clip}")
+        else:
+            writer.add(
+                key=plan.keys[row.line], file=row.file, text=row.text, speaker=row.speaker, phoneme_ids=spoken.ids,
+                audio=clip.samples, seconds_trimmed=clip.seconds_trimmed,
+            )  # fmt: skip
+            return True
+        return False
 
     def _check(self, rows: Sequence[Row], writer: CacheWriter, plan: Plan) -> None:
         """Drop what is cached and would crash or spoil a training."""

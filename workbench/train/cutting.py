@@ -1,4 +1,4 @@
-"""Recordings to cut 16-bit clips, in this process or in several."""
+"""Recordings to cut 16-bit clips, in this process or in several, which then phonemize as well."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,11 @@ from core_vits.audio import (
     speech_span,
     to_int16,
 )
+from workbench.config import Workspace
 from workbench.errors import DatasetError
+from workbench.host import Host
+from workbench.workers.targets.frontend import TextFrontEnd
+from workbench.workers.targets.phoneme_memo import Sentences
 
 # A process imports onnxruntime first, which takes as long as cutting 25 clips.
 _CLIPS_A_PROCESS = 100
@@ -112,25 +116,45 @@ def group_size(clips: int, processes: int) -> int:
     return max(_SMALLEST_GROUP, min(_LARGEST_GROUP, clips // (4 * processes)))
 
 
-def cut_all(groups: Iterable[Sequence[Path]], plan: CutPlan, processes: int) -> Generator[Cut | str, None, None]:
-    """Cut recordings, in their order.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Recordings that are cut together, and texts to phonemize meanwhile."""
+
+    paths: Sequence[Path]
+    texts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a group."""
+
+    cuts: list[Cut | str]
+    """Of each recording the clip, or why there is none."""
+    phonemes: Mapping[str, Sentences] = field(default_factory=dict)
+
+
+def cut_all(
+    groups: Iterable[Group], plan: CutPlan, processes: int, workspace: Workspace | None = None
+) -> Generator[Made, None, None]:
+    """Cut recordings, group by group, in their order.
 
     Args:
-        groups: recordings that are cut together; drawn one by one while earlier ones are cut.
+        groups: drawn one by one while earlier ones are cut.
         plan: how.
-        processes: how many to use; 1: this one.
+        processes: how many to use; 1: this one, which phonemizes nothing.
+        workspace: says how texts are phonemized.
 
     Raises:
         DatasetError: a process died.
     """
     if processes > 1:
-        yield from _in_processes(groups, plan, processes)
+        yield from _in_processes(groups, plan, processes, workspace)
         return
     detector: SpeechDetector | None = None
     for group in groups:
         if plan.trim_silence and detector is None:
             detector = SpeechDetector()
-        yield from cut(group, plan, detector)
+        yield Made(cut(group.paths, plan, detector))
 
 
 @contextlib.contextmanager
@@ -149,20 +173,25 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _in_processes(groups: Iterable[Sequence[Path]], plan: CutPlan, processes: int) -> Generator[Cut | str, None, None]:
+def _in_processes(
+    groups: Iterable[Group], plan: CutPlan, processes: int, workspace: Workspace | None
+) -> Generator[Made, None, None]:
     # Spawn, not fork: onnxruntime and soxr have threads, and what a fork copies of them does not work.
     pool = ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(plan, os.getpid())
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(plan, workspace, os.getpid()),
     )
-    waiting: deque[Future[list[Cut | str]]] = deque()
+    waiting: deque[Future[Made]] = deque()
     try:
         for group in groups:
             with _one_thread():  # a submission may start a process
-                waiting.append(pool.submit(_cut_here, group))
+                waiting.append(pool.submit(_make_here, group))
             if len(waiting) > 2 * processes:  # results are megabytes; don't collect them all
-                yield from waiting.popleft().result()
+                yield waiting.popleft().result()
         while waiting:
-            yield from waiting.popleft().result()
+            yield waiting.popleft().result()
     except BrokenProcessPool:
         raise DatasetError("a process that cuts recordings died, perhaps for want of memory. Start again.") from None
     finally:
@@ -170,20 +199,31 @@ def _in_processes(groups: Iterable[Sequence[Path]], plan: CutPlan, processes: in
 
 
 _plan: CutPlan
+_workspace: Workspace | None = None
 _detector: SpeechDetector | None = None
+_front: TextFrontEnd | None = None
 
 
-def _begin(plan: CutPlan, parent: int) -> None:
+def _begin(plan: CutPlan, workspace: Workspace | None, parent: int) -> None:
     """Set up a process of the pool."""
-    global _plan, _detector
+    global _plan, _workspace, _detector
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A pool whose owner was killed would wait for work for ever.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-    _plan = plan
+    _plan, _workspace = plan, workspace
     _detector = SpeechDetector() if plan.trim_silence else None
 
 
-def _cut_here(paths: Sequence[Path]) -> list[Cut | str]:
-    return cut(paths, _plan, _detector)
+def _phonemes_here(texts: Sequence[str]) -> dict[str, Sentences]:
+    global _front
+    if _workspace is None or not texts:
+        return {}
+    if _front is None:  # loaded when there is a text for the first time
+        _front = TextFrontEnd(_workspace, Host.load(_workspace), remember=False)
+    return _front.phonemes(texts)
+
+
+def _make_here(group: Group) -> Made:
+    return Made(cut(group.paths, _plan, _detector), _phonemes_here(group.texts))

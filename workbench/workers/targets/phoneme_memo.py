@@ -19,19 +19,21 @@ Sentences = tuple[tuple[str, ...], ...]
 class PhonemeMemo:
     """Remembers sentences > phonemes by text, for one engine, version and language."""
 
-    def __init__(self, cache: Path, identity: Sequence[str]) -> None:
+    def __init__(self, cache: Path | None, identity: Sequence[str]) -> None:
         """
         Args:
-            cache: the workspace's cache folder; created when something is added.
+            cache: the workspace's cache folder, created when something is added; None: only this process remembers.
             identity: everything beside the text that decides the phonemes.
         """
         name = hashlib.blake2b(json.dumps(list(identity)).encode(), digest_size=16).hexdigest()
-        self._file = cache / "phonemes" / f"{name}.jsonl"
+        self._file = cache / "phonemes" / f"{name}.jsonl" if cache is not None else None
 
     @functools.cached_property
     def _known(self) -> dict[str, Sentences]:
         # Read when it is asked for: a start whose clips are all prepared asks for nothing.
         known: dict[str, Sentences] = {}
+        if self._file is None:
+            return known
         try:
             lines = self._file.read_bytes().splitlines()
         except OSError:
@@ -50,6 +52,8 @@ class PhonemeMemo:
     def add(self, made: Mapping[str, Sentences]) -> None:
         """Remember more."""
         self._known.update(made)
+        if self._file is None:
+            return
         records = ({"text": text, "sentences": list(map(_short, sentences))} for text, sentences in made.items())
         data = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
         with contextlib.suppress(OSError):
