@@ -34,7 +34,14 @@ from workbench.api.testing.launcher import LauncherContract  # noqa: E402 - afte
 from workbench.api.testing.phonemizer import PhonemizerContract  # noqa: E402 - after the rewriting is set up
 from workbench.api.testing.player import PlayerContract  # noqa: E402 - after the rewriting is set up
 from workbench.api.testing.plugin import PluginContract  # noqa: E402 - after the rewriting is set up
-from workbench.api.testing.samples import make_facts, make_utterance, one_line, write_tone  # noqa: E402
+from workbench.api.testing.samples import (  # noqa: E402
+    make_container,
+    make_facts,
+    make_measures,
+    make_utterance,
+    one_line,
+    write_tone,
+)
 
 __all__ = [
     "ExporterContract",
@@ -43,7 +50,9 @@ __all__ = [
     "PhonemizerContract",
     "PlayerContract",
     "PluginContract",
+    "make_container",
     "make_facts",
+    "make_measures",
     "make_utterance",
     "one_line",
     "write_tone",
