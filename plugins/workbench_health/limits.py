@@ -33,7 +33,7 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "cut_db": Limit(12.0, "dB below its usual level that speech may have at a recording's first or last moment"),
         "clicks": Limit(2, "clicks in a recording"),
         "gap_seconds": Limit(0.02, "seconds of exact zeros amid a recording"),
-        "echo": Limit(0.2, "largest repeated part of the signal, 0 to 1"),
+        "echo": Limit(0.25, "largest repeated part of the signal, 0 to 1"),
         "pitch_step": Limit(4.0, "semitones from the speaker's usual pitch, for an outlier"),
         "pace_factor": Limit(1.35, "how many times faster or slower than usual, for an outlier"),
         "long_seconds": Limit(20.0, "seconds below which no clip is called long"),

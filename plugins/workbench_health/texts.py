@@ -53,6 +53,7 @@ _SHORT_TEXT = 12
 _LONE = frozenset("acoyk")
 # Letters that a row must have before it is called one of another language.
 _FEWEST_LETTERS = 5
+_FOREIGN_SHARE = 0.8
 _SHOWN = 3
 # Signs that are read as words, and what a lost letter left; both are told by themselves.
 _NO_SYMBOLS = frozenset("№°©®\ufffd")
@@ -134,7 +135,7 @@ class TextRule:
         counts = Counter(script(letter) for word in words for letter in word)
         own, letters_all = scripts_of(self._language), counts.total()
         foreign = {name: count for name, count in counts.items() if own and name not in own}
-        if letters_all >= _FEWEST_LETTERS and 2 * sum(foreign.values()) > letters_all:
+        if letters_all >= _FEWEST_LETTERS and sum(foreign.values()) > _FOREIGN_SHARE * letters_all:
             name = max(foreign, key=lambda item: foreign[item])
             if name not in IDEOGRAPHS:
                 what = f"the text is mostly in {name.capitalize()} letters"

@@ -6,7 +6,6 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from planted.dataset import Line, Planted
 from planted.files import pcm, wav
 
@@ -72,11 +71,6 @@ def _streamed(planted: Planted, line: Line) -> None:
     planted.put(line, bytes(data))
 
 
-def _full_scale(planted: Planted, line: Line) -> None:
-    samples = planted.samples(line)
-    planted.write(line, samples / np.abs(samples).max())
-
-
 def _crlf(planted: Planted) -> Line:
     planted.end = b"\r\n"
     return planted.take()
@@ -96,7 +90,6 @@ BENIGN = {
     "24 bits": _file(_24_bits),
     "floats": _file(_floats),
     "streamed": _file(_streamed),
-    "peak at full scale": _file(_full_scale),
     "CRLF": _crlf,
     "stress as U+0301": _text(_stressed),
     "dialogue": _text(lambda text: f"— {text}"),

@@ -218,8 +218,8 @@ def rate_lie(planted: Planted, line: Line) -> None:
 
 FILES = (
     missing, case, unicode_form, suffix, spaces, absolute, escaping, link, escaping_link, pipe, folder, orphan,
-    lfs_pointer, empty, zeros, web_page, truncated, no_samples, not_a_number, half_length, eight_bits, mp3_as_wav, flac_as_wav, mp3,
-    stereo, opposed, nearly_opposed, lower_rate, rate_lie,
+    lfs_pointer, empty, zeros, web_page, truncated, no_samples, not_a_number, half_length, eight_bits, mp3_as_wav,
+    flac_as_wav, mp3, stereo, opposed, nearly_opposed, lower_rate, rate_lie,
 )  # fmt: skip
 """Each of them is found on its line."""
 

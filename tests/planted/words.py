@@ -48,6 +48,10 @@ def _has_word(letters: str) -> Callable[[str], bool]:
     return lambda text: any(sum(letter in letters for letter in word) >= 2 for word in text.split())
 
 
+def _has_words(text: str) -> bool:
+    return len(text.split()) > 3 and max(map(len, text.split())) > 5
+
+
 def _latin(text: str) -> str:
     word = next(word for word in text.split() if sum(letter in "оеарсх" for letter in word) >= 2)
     at = next(index for index, letter in enumerate(word) if letter in "оеарсх")
@@ -119,9 +123,9 @@ def page_of_text(planted: Planted) -> Line:
 
 
 WORDS = (
+    heading,  # the first, for it moves all lines
     bom,
     blank,
-    heading,
     twice,
     repeated,
     same_text,
@@ -157,7 +161,7 @@ WORDS = (
     _text("digits", "text.numbers", lambda text: text.replace(" ", " 1923 ", 1)),
     _text("abbreviation", "text.abbreviation", lambda text: text.rstrip(".") + ", и т.д."),
     _text("sign", "text.abbreviation", lambda text: text.replace(" ", " № ", 1)),
-    _text("capitals", "text.capitals", str.upper, lambda text: len(text.split()) > 3 and max(map(len, text.split())) > 5),
+    _text("capitals", "text.capitals", str.upper, _has_words),
     _text("no full stop", "text.unfinished", lambda text: text.rstrip(' .!?…:;,—–-"»') + " конец"),
 )  # fmt: skip
 """Each of them is found on its line."""

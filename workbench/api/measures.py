@@ -65,7 +65,7 @@ class AudioMeasures:
     trailing_silence: float
     """Seconds after the last speech; all of them without speech."""
     starts_loud_db: float
-    """Level of the first 5 ms above `noise_db`: speech that is cut off begins loud, a sound that begins there does not yet."""
+    """Level of the first 5 ms above `noise_db`: cut speech begins loud, a sound that begins there does not yet."""
     ends_loud_db: float
     """Level of the last 5 ms above `noise_db`."""
     longest_gap: float

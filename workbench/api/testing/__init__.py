@@ -38,7 +38,14 @@ from workbench.api.testing.phonemizer import PhonemizerContract  # noqa: E402 - 
 from workbench.api.testing.player import PlayerContract  # noqa: E402 - after the rewriting is set up
 from workbench.api.testing.plugin import PluginContract  # noqa: E402 - after the rewriting is set up
 from workbench.api.testing.recognizer import PhoneRecognizerContract  # noqa: E402 - after the rewriting is set up
-from workbench.api.testing.samples import make_facts, make_utterance, one_line, write_tone  # noqa: E402
+from workbench.api.testing.samples import (  # noqa: E402
+    make_container,
+    make_facts,
+    make_measures,
+    make_utterance,
+    one_line,
+    write_tone,
+)
 
 __all__ = [
     "ExporterContract",
@@ -48,7 +55,9 @@ __all__ = [
     "PhonemizerContract",
     "PlayerContract",
     "PluginContract",
+    "make_container",
     "make_facts",
+    "make_measures",
     "make_utterance",
     "one_line",
     "write_tone",
