@@ -23,10 +23,10 @@ import torch.distributed
 from torch import Tensor, nn
 from training_parts import CONFIG, HOP, MadeUpData, Notes, StopAt, settings
 
+from core_vits.audio import to_int16
 from core_vits.config import LossWeights, ModelConfig
-from core_vits.dataset import Batch, Clip, collate
+from core_vits.dataset import Batch, Clip, Collate
 from core_vits.losses import ALONE
-from core_vits.spectrogram import linear_spectrogram
 from core_vits.train.distributed import leave, make_fabric
 from core_vits.train.errors import PeerLost
 from core_vits.train.loop import Trainer
@@ -67,11 +67,9 @@ def utterances(speakers: int) -> list[Clip]:
     draw = torch.Generator().manual_seed(3)
     clips = []
     for index, (frames, ids) in enumerate(((60, 20), (15, 4), (33, 9), (9, 5))):
-        audio = torch.randn(frames * HOP, generator=draw) * 0.1
-        spectrogram = linear_spectrogram(audio, CONFIG.audio)
-        audio = nn.functional.pad(audio, (0, max(0, CONFIG.segment_size - len(audio))))
-        text = torch.randint(3, 100, (ids,), generator=draw)
-        clips.append(Clip(text, spectrogram, audio, index % speakers if speakers > 1 else None, str(index)))
+        audio = to_int16((torch.randn(frames * HOP, generator=draw) * 0.1).numpy())
+        text = torch.randint(3, 100, (ids,), generator=draw).numpy()
+        clips.append(Clip(text, audio, frames, index % speakers if speakers > 1 else None, str(index), f"{index}.wav"))
     return clips
 
 
@@ -165,7 +163,7 @@ def train(case: Case, ranks: Ranks, fabric: Any) -> dict[str, Any]:
         step = AdversarialStep(fabric, models, optimization, LossWeights(), ranks)
     clips = utterances(case.config.num_speakers)
     rows: Sequence[int] = case.parts[ranks.index] if ranks.count > 1 else range(4)
-    batch = collate([clips[row] for row in rows])
+    batch = Collate(audio_config=CONFIG.audio)([clips[row] for row in rows]).on(fabric.device)
     draws, wire = Draws(case.config), Wire()
     gradients: dict[str, Tensor] = {}
     losses = []

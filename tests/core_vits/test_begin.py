@@ -130,6 +130,9 @@ class Recorded:
         assert start_batch == 0
         yield self._batch
 
+    def largest(self, epoch: int) -> list[Batch]:
+        return []
+
     def validation(self) -> Iterator[Batch]:
         return iter(())
 
