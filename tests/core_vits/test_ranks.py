@@ -84,8 +84,8 @@ class TestTwoProcesses:
     def test_each_gradient_is_sent_once_and_little_else(self, case: str, found: dict[str, Any]) -> None:
         sent = found["2-0"]["cases"][case]["bytes"]
         assert sent["gradients"] == STEPS * sent["parameters"]
-        assert sent["messages"] == STEPS
-        assert sent["words"] == STEPS * 3 * 8
+        assert sent["messages"] == 2 * STEPS, "how large the parts are, and whether they fitted"
+        assert sent["words"] == STEPS * (3 + 1) * 8
         assert found["1-0"]["cases"][case]["bytes"]["gradients"] == 0
 
 
