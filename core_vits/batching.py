@@ -11,6 +11,7 @@ goes on with exactly the batches that it had not seen.
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -44,7 +45,7 @@ def padded_cost(clips: int, frames: int) -> int:
     return clips * (CLIP_FRAMES + frames)
 
 
-class EpochSampler(Sampler[list[int]]):
+class EpochSampler(Sampler[list[int]], ABC):
     """Batches of indices of one process."""
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, rank: int = 0, world: int = 1) -> None:
@@ -80,9 +81,9 @@ class EpochSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         yield from self.batches(self._epoch)[self._start_batch :]
 
+    @abstractmethod
     def batches(self, epoch: int) -> list[list[int]]:
         """All batches of an epoch for this rank."""
-        raise NotImplementedError
 
     def _generator(self, epoch: int) -> torch.Generator:
         # torch uses 32 bits of a seed; the hash keeps (seed, epoch) and (seed + 1, epoch - 1) apart in them.

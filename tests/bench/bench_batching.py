@@ -10,6 +10,7 @@ import argparse
 import random
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -27,7 +28,7 @@ def buckets_of_vits(frames: Sequence[int], batch_size: int) -> Batches:
     """As its `DistributedBucketSampler`: clips outside the boundaries are left out, buckets filled up with repeats."""
     draw = random.Random(0)
     batches = []
-    for low, high in zip(BOUNDARIES, BOUNDARIES[1:], strict=False):
+    for low, high in pairwise(BOUNDARIES):
         bucket = [clip for clip, length in enumerate(frames) if low < length <= high]
         if bucket:
             draw.shuffle(bucket)
@@ -48,8 +49,8 @@ def row(name: str, frames: Sequence[int], batches: Batches, constant: float, *, 
     clips = f"{min(map(len, batches))} to {max(map(len, batches))}"
     spread = max(costs) / (sum(costs) / len(costs))
     return (
-        f"{name:24} {100 * real / sum(padded):9.1f} % {max(padded):12,d} {clips:>10} {spread:13.2f} {len(set(sizes)):6d} "
-        f"{100 * left_out:9.1f} % {gflop:11.1f}"
+        f"{name:24} {100 * real / sum(padded):9.1f} % {max(padded):12,d} {clips:>10} {spread:13.2f} "
+        f"{len(set(sizes)):6d} {100 * left_out:9.1f} % {gflop:11.1f}"
     )
 
 

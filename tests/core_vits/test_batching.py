@@ -1,4 +1,4 @@
-"""Which clips make a batch: every clip once, the same for the same seed and epoch, with little padding, always other."""
+"""Which clips make a batch: every clip once, the same for the same seed and epoch, little padding, ever new."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
 from clip_lengths import DISTRIBUTIONS, clip_lengths
+from training_parts import CONFIG, settings, small_payload
 
 from core_vits.batching import SAMPLERS, BucketBatches, EpochSampler, RandomBatches, padded_cost, padded_size
+from core_vits.checkpoint import EXTRAS_KEY
+from core_vits.train.begin import Choices, plan_begin
+from core_vits.train.settings import Position
+from core_vits.train.telling import facts_of
 
 CLIPS = 8_397
 
@@ -152,3 +158,22 @@ def test_padded_sizes_are_never_smaller_and_at_most_a_sixteenth_larger_above_256
     assert all(size < length * (1 + 1 / 16) + 1 for length, size in enumerate(sizes, start=1) if length > 256)
     assert sizes == sorted(sizes)
     assert (padded_size(1), padded_size(512), padded_size(513), padded_size(1025)) == (16, 512, 544, 1088)
+
+
+def test_a_place_inside_an_epoch_counts_only_if_its_batches_were_made_in_the_same_way(tmp_path: Path) -> None:
+    payload = small_payload(tmp_path)
+
+    def begin(file: str | None, now: str) -> tuple[Position, str]:
+        extras = {"epoch": 3, "batch": 1, "step": 7, "batches_per_epoch": 2, **({"batching": file} if file else {})}
+        wanted = settings(epochs=9, batching=now)
+        plan = plan_begin({**payload, EXTRAS_KEY: extras}, CONFIG, wanted, Choices(), batches_per_epoch=2)
+        return plan.position, next(fact.text for fact in facts_of(plan) if fact.label == "goes on")
+
+    inside, first = Position(epoch=3, batch=1, step=7), Position(epoch=3, step=7)
+    assert begin("buckets", "buckets")[0] == begin("random", "random")[0] == inside
+    # A file from before there was a choice has random batches, as Piper's.
+    assert begin(None, "random")[0] == inside
+    for file in ("random", None):
+        position, told = begin(file, "buckets")
+        assert position == first
+        assert "its place inside the epoch means nothing here" in told
