@@ -287,8 +287,15 @@ def split_sizes(clips: int, validation_split: float, test_clips: int) -> tuple[i
     return clips - validation - test, validation, test
 
 
+BUCKETS, RANDOM = "buckets", "random"
+"""Ways to make batches, as `[training] batching` names them; see `core_vits.batching`."""
+
+
 def batches_per_epoch(clips: int, batch_size: int, processes: int = 1) -> int:
-    """Batches of an epoch: every process gets the same number of clips, and nothing is dropped."""
+    """Batches of an epoch, in whichever way they are made.
+
+    Every process gets as many, and nothing is dropped.
+    """
     clips_of_each = -(-clips // processes)
     return -(-clips_of_each // batch_size)
 
