@@ -39,6 +39,8 @@ class TrainSettings:
     accelerator: str = "auto"
     devices: int = 1
     precision: str = "32-true"
+    tf32: bool = True
+    """Whether a GPU may round the factors of float32 products to ten bits, as Piper does."""
     num_workers: int = 0
     """Processes that load batches; 0 = this one."""
     validate_every_epochs: int = 1
