@@ -16,7 +16,7 @@ import io
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ import torch
 
 from core_vits.cache import CacheReader
 from core_vits.config import PRESETS, ModelConfig
-from core_vits.dataset import ClipDataset, collate
+from core_vits.dataset import Batch, ClipDataset, Collate
 from core_vits.likelihood import path_likelihood
 from core_vits.losses import duration_loss, kl_loss, mel_loss, target_segments
 from core_vits.spectrogram import mel_spectrogram
@@ -90,6 +90,12 @@ def prepared(folder: Path, config: ModelConfig, data: str) -> tuple[ClipDataset,
     return clips, [clip["line"] for clip in found["trained"]], {row + 1 for row in chosen}
 
 
+def batch_of(clips: ClipDataset, places: Sequence[int]) -> Batch:
+    """Some of the clips as a model sees them."""
+    loaded = Collate(audio_config=clips.audio_config)([clips[place] for place in places])
+    return loaded.on(torch.device("cpu"))
+
+
 def training(generator: Synthesizer, clips: ClipDataset, batch_size: int) -> Iterator[float]:
     """Train; the KL loss of each step."""
     config = generator.config
@@ -98,7 +104,7 @@ def training(generator: Synthesizer, clips: ClipDataset, batch_size: int) -> Ite
     while True:
         places = order.sample(range(len(clips)), len(clips))
         for begin in range(0, len(places) - batch_size + 1, batch_size):
-            batch = collate([clips[place] for place in places[begin : begin + batch_size]])
+            batch = batch_of(clips, places[begin : begin + batch_size])
             generator.train()
             output = generator(
                 batch.phoneme_ids_BT, batch.phoneme_lengths_B, batch.spectrogram_BCF, batch.spectrogram_lengths_B
@@ -119,9 +125,8 @@ def gains(generator: Synthesizer, clips: ClipDataset) -> np.ndarray:
     result = np.full(len(clips), np.nan)
     for indices in batches(clips.lengths):
         # The batch is in an order of its own; a clip's key says which it is.
-        batch = [clips[index] for index in indices]
-        place = {clip.key: index for clip, index in zip(batch, indices, strict=True)}
-        found = path_likelihood(generator, together := collate(batch))
+        place = {clips[index].key: index for index in indices}
+        found = path_likelihood(generator, together := batch_of(clips, indices))
         for key, gain in zip(together.keys, (found.own_B - found.others_B).tolist(), strict=True):
             result[place[key]] = gain
     return result

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from core_vits.cache import CacheError, CacheReader
-from core_vits.dataset import ClipDataset, collate
+from core_vits.dataset import ClipDataset, Collate
 from core_vits.errors import CheckpointFileError
 from core_vits.infer import load_generator
 from core_vits.likelihood import path_likelihood
@@ -98,10 +99,11 @@ def _likelihoods(
 ) -> Iterator[tuple[str, tuple[float, float]]]:
     """Key of each clip with its likelihood under its own text and under others."""
     done = 0
+    collate = Collate(audio_config=dataset.audio_config)
     for indices in batches(dataset.lengths):
         if progress is not None:
             progress(done, len(dataset), "clips")
-        batch = collate([dataset[index] for index in indices])
+        batch = collate([dataset[index] for index in indices]).on(torch.device("cpu"))
         found = path_likelihood(generator, batch)
         yield from zip(batch.keys, zip(found.own_B.tolist(), found.others_B.tolist(), strict=True), strict=True)
         done += len(indices)
