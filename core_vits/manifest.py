@@ -305,9 +305,10 @@ def find_recording(audio_folder: Path, file: str) -> Path | None:
 
     What lies outside the folder is never found; `escapes` tells that case from a missing file.
     """
-    if escapes(audio_folder, file):
-        return None
     for name in (file, *(file + suffix for suffix in RECORDING_SUFFIXES)):
+        # A link may have the suffix that the name lacks.
+        if escapes(audio_folder, name):
+            return None
         # Paths as objects would take half of the time in which a start looks for 10,000 recordings.
         if os.path.isfile(f"{audio_folder}/{name}"):  # noqa: PTH113
             return audio_folder / name

@@ -232,6 +232,8 @@ def test_what_leads_out_of_the_folder_is_never_found(tmp_path: Path) -> None:
         assert escapes(wavs, name), name
         assert find_recording(wavs, name) is None
     assert find_recording(wavs, "alias") == wavs / "alias.wav"
+    assert find_recording(wavs, "link") is None, "the link has the suffix that the row leaves out"
+    assert find_recording(wavs, "alias") == wavs / "alias.wav"
     assert not escapes(wavs, "inside.wav")
 
 
