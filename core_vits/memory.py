@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-_ALLOCATION_FAILED = ("DefaultCPUAllocator", "CUDA out of memory", "ALLOC_FAILED")
+_ALLOCATION_FAILED = ("DefaultCPUAllocator", "ALLOC_FAILED")
 """In messages of errors that have no class of their own: of torch on a CPU, of cuDNN and cuBLAS."""
 
 

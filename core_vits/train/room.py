@@ -52,6 +52,8 @@ class RoomyStep:
         """What did not fit cost so much, as `cost_of` counts."""
         self._most_parts = 1
         self._failed: LoadedBatch | None = None
+        self._said = ""
+        """By the error."""
 
     def train(self, batch: LoadedBatch, *, with_norms: bool, shares: Shares = ALONE) -> Losses:
         """Train on one batch; returns 0-dim tensors on the device.
@@ -106,7 +108,7 @@ class RoomyStep:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                self._failed = part
+                self._failed, self._said = part, " ".join(str(error).split())[:100]
             else:
                 continue
             # Only here, behind the handler, is all gone that the error held.
@@ -150,7 +152,7 @@ class RoomyStep:
         while losses is None:
             failed = self._failed or batch
             if len(failed.names) == 1:
-                raise TrainingError(_hopeless(failed, self._device))
+                raise TrainingError(_hopeless(failed, self._device, self._said))
             self.divide_above(cost_of(failed))
             losses = self._gradients(batch, shares, send=False)
         return losses
@@ -192,9 +194,9 @@ def _share(part: LoadedBatch, batch: LoadedBatch, shares: Shares) -> Shares:
     )
 
 
-def _hopeless(clip: LoadedBatch, device: torch.device) -> str:
+def _hopeless(clip: LoadedBatch, device: torch.device, said: str) -> str:
     frames, phonemes = int(clip.spectrogram_lengths_B.max()), int(clip.phoneme_lengths_B.max())
     return (
         f"{clip.names[0]}: this clip alone, {frames} frames and {phonemes} phonemes, does not fit into the memory of "
-        f"{device}. Cut it into shorter ones or leave it out, or choose a smaller quality"
+        f"{device} ({said}). Cut it into shorter ones or leave it out, or choose a smaller quality"
     )
