@@ -41,10 +41,11 @@ class _Gate(torch.autograd.Function):
 
 def gate(pre_BDF: Tensor) -> Tensor:
     """tanh of the first half of the channels times sigmoid of the second; overwrites its argument when it learns."""
-    if torch.is_grad_enabled() and pre_BDF.requires_grad:
+    traced = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]  # for exporters
+    if pre_BDF.requires_grad and torch.is_grad_enabled() and not traced:
         out: Tensor = _Gate.apply(pre_BDF)[0]  # type: ignore[no-untyped-call]
         return out
-    filtered, opening = pre_BDF.chunk(2, dim=1)  # an exporter can trace it
+    filtered, opening = pre_BDF.chunk(2, dim=1)
     return torch.tanh(filtered) * torch.sigmoid(opening)
 
 

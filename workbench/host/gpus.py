@@ -17,10 +17,11 @@ from workbench.host.machine import ask, finding
 _HALF_AND_TF32 = 8.0
 """Compute capability from which on a GPU has bfloat16 and TF32 (Ampere)."""
 
-# MB (10^6) that a step in float32 keeps for its backward pass, counted with torch's hooks for saved tensors: of a
-# clip's segment, and of each of its frames. Weights, gradients and moments: 16 bytes a weight; CUDA itself: 1 GB.
+# MB (10^6) that a step in float32 keeps for its backward pass, counted with torch's hooks for saved tensors: of the
+# segment of a clip, and of each of its frames.
 _SEGMENT_MB = {"tiny": 2.3, "x-low": 86.0, "low": 86.0, "medium": 88.0, "high": 188.0}
 _FRAME_MB = {"tiny": 0.022, "x-low": 0.112, "low": 0.197, "medium": 0.228, "high": 0.228}
+# Weights, gradients and moments are 16 bytes a weight; CUDA itself takes 1 GB.
 _FIXED_MB = {"tiny": 1000.0, "x-low": 1900.0, "low": 2100.0, "medium": 2100.0, "high": 2300.0}
 _BF16_SHARE = 0.65
 """What of it is kept in a step in bfloat16."""
