@@ -29,8 +29,6 @@ _MOST_PROCESSES = 8
 # Pieces that are handed out beyond those that are worked on; results wait in memory until it is their turn.
 _AHEAD = 2
 _PR_SET_PDEATHSIG = 1
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEPT_BYTES = 256 << 20
 
 
 class Executor(Protocol):
@@ -142,13 +140,9 @@ def _begin(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Before numpy is imported: a second thread of each would wait for the other processes.
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
-    libc = ctypes.CDLL(None)
-    with contextlib.suppress(AttributeError):  # not Linux, not glibc
-        # A pool whose owner was killed would wait for work for ever.
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # Arrays of a megabyte come and go by the thousand; fresh pages for each are a sixth of the time of a scan.
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    # A pool whose owner was killed would wait for work for ever.
+    with contextlib.suppress(AttributeError):  # not Linux
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -69,9 +69,7 @@ VERBS: dict[str, str] = {
     "walk": "the whole way without a terminal: health, short training, export, speak",
 }
 
-_EXIT_CODES = (
-    "exit codes: 0 done, 1 the answer is no (errors found, a check failed), 2 something must be mended first"
-)
+_EXIT_CODES = "exit codes: 0 done, 1 the answer is no (errors found, a check failed), 2 something must be mended first"
 
 
 def build_parser() -> Parser:

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import scipy.fft
 
 from workbench.scan.levels import Levels
-from workbench.scan.sound import Floats, Sound
+from workbench.scan.sound import Floats, Sound, frames
 
 _BIN_HERTZ = 21.5
 # The transform of so many stays in the processor's second cache.
-_FRAMES_AT_ONCE = 64
+_FRAMES_AT_ONCE = 16
 _INAUDIBLE_DB = 70.0
 _FEWEST_FRAMES = 8
 _GATE_LUFS = -70.0
@@ -105,7 +105,7 @@ def spectra(sound: Sound, found: Levels) -> Spectra:
     samples_S = sound.mono_S
     if len(samples_S) < shape.size:
         samples_S = np.pad(samples_S, (0, shape.size - len(samples_S)))
-    frames_FS = np.lib.stride_tricks.sliding_window_view(samples_S, shape.size)[:: shape.hop]
+    frames_FS = frames(samples_S, shape.size, shape.hop)
     energy_F = np.einsum("ij,ij->i", frames_FS, frames_FS)
     loud_F = energy_F >= np.sort(energy_F)[len(energy_F) // 2]
     power_K = np.zeros(shape.size // 2 + 1, dtype=np.float64)
