@@ -1,4 +1,7 @@
-"""The page of the health check is made of the records of its rules: `python tests/hygiene/test_health_page.py` writes it."""
+"""The page of the health check is made of the records of its rules.
+
+`python tests/hygiene/test_health_page.py` writes its tables anew.
+"""
 
 from __future__ import annotations
 

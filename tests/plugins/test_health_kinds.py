@@ -156,7 +156,6 @@ def test_copies_of_a_recording_are_found_and_a_file_named_twice_is_not_told_agai
     assert [(item.rule, item.evidence.get("other")) for item in found] == [
         ("duplicate.audio", 1),
         ("duplicate.near", 1),
-        ("duplicate.near", 2),
         ("duplicate.split", None),
     ]
 

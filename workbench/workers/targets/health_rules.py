@@ -9,6 +9,7 @@ from typing import Any
 from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
 from workbench.config import did_you_mean
 from workbench.host import Host
+from workbench.workers.targets.health_drift import DRIFT
 
 _TABLE_SEVERITY = MappingProxyType(
     {"blank": Severity.INFO, "bom": Severity.INFO, "quote": Severity.INFO, "extra-columns": Severity.WARNS}
@@ -59,6 +60,7 @@ OWN_KINDS = (
         effect="Training can't start.",
         fix="Install one, or name one in [text] phonemizer.",
     ),
+    DRIFT,
     RuleKind(
         name="health.limit",
         severity=Severity.WARNS,
