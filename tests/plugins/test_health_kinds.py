@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from workbench.api import DatasetFacts, Finding, Utterance
 from workbench.api.testing import HealthRuleContract, make_facts, make_measures, make_utterance, one_line
 from workbench_health.duplicates import DuplicateRule
@@ -178,3 +180,52 @@ def test_a_slow_or_fast_clip_is_judged_by_its_speech_and_not_by_its_silence(tmp_
     assert finished(LengthRule, [*usual, clip(40, seconds=8.0, leading=5.2)], make_facts(tmp_path)) == []
     (found,) = finished(LengthRule, [*usual, clip(40, seconds=8.0)], make_facts(tmp_path))
     assert (found.rule, found.subject, found.evidence["limit"]) == ("length.pace", "m.csv:40", 1.35)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en-US", "The naïve café owner’s coöperation."),
+        ("de", "Größe, Übung und Ärger."),
+        ("uk", "Її подруга їхала потягом."),
+        ("kk", "Қазақ тілі әдемі."),
+        ("sr", "Добар дан, kako ste?"),
+        ("zh", "今天天气很好。"),
+        ("ja", "これはテストです。"),
+        ("ko", "안녕하세요."),
+        ("th", "สวัสดีครับ."),
+        ("hi", "नमस्ते दुनिया।"),
+        ("fa", "می\u200cخواهم."),
+        ("ru", "Слово «λόγος» — за\u0301мок, д'Артаньян и Pink Floyd: 'ё'…"),
+        ("ru", "C++, план B и витамин C."),
+    ],
+)
+def test_texts_as_their_languages_write_them_are_in_order(tmp_path: Path, language: str, text: str) -> None:
+    found = finished(TextRule, [make_utterance(text=text)], make_facts(tmp_path, language=language))
+    assert [item.message for item in found] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "kind"),
+    [
+        ("ru", "Она пришлa домой.", "text.mixed-script"),
+        ("ru", "Он пришёл c мамой.", "text.mixed-script"),
+        ("en", "The wоrld is here.", "text.mixed-script"),
+        ("en", "Это по-русски сказано.", "text.script"),
+        ("ru", "Це і є їжа.", "text.script"),
+        ("ru", "Да 😀 нет.", "text.symbols"),
+        ("en", "He said 你好 to me.", "text.symbols"),
+        ("ru", "Слово\u200b здесь.", "text.invisible"),
+        ("ru", "<i>Да</i>, сказал он.", "text.markup"),
+        ("ru", "Он *[смеётся]* сказал.", "text.markup"),
+        ("ru", "Прив+ет всем.", "text.stress"),
+        ("ru", "+Аист летит.", "text.stress"),
+        ("ru", "Яблоки и т. д.", "text.abbreviation"),
+        ("en", "Apples, pears etc.", "text.abbreviation"),
+        ("ru", "ЭТО НАПИСАНО КРУПНО.", "text.capitals"),
+        ("ru", "Это всё»", "text.unfinished"),
+    ],
+)
+def test_what_is_read_otherwise_than_it_was_said_is_told(tmp_path: Path, language: str, text: str, kind: str) -> None:
+    found = finished(TextRule, [make_utterance(text=text)], make_facts(tmp_path, language=language))
+    assert [item.rule for item in found] == [kind]
