@@ -76,7 +76,7 @@ _KINDS: Mapping[str, tuple[str, bool]] = MappingProxyType(
         ),
         "columns": ("has {count} column(s), wanted is {wanted}; it was skipped. Complete the row.", True),
         "control": ("has a NUL character; the row was skipped. Delete the character.", True),
-        "encoding": ("byte {byte} is not UTF-8; the row was skipped. Save the file as UTF-8.", True),
+        "encoding": ("byte {byte} is not UTF-8{guess}; the row was skipped. Save the file as UTF-8.", True),
         "extra-columns": (
             "has {count} columns where most rows have {usual}; only the last, '{text}', is taken as text. "
             "Remove the delimiter from the text.",
@@ -183,7 +183,7 @@ def _decoded(lines: Sequence[bytes], problems: list[Problem]) -> Iterator[tuple[
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            problems.append(_problem(number, "encoding", byte=error.start + 1))
+            problems.append(_problem(number, "encoding", byte=error.start + 1, guess=_guessed(raw)))
             continue
         if "\0" in text:
             problems.append(_problem(number, "control"))
@@ -191,6 +191,22 @@ def _decoded(lines: Sequence[bytes], problems: list[Problem]) -> Iterator[tuple[
             problems.append(_problem(number, "blank"))
         else:
             yield number, text
+
+
+# Tried on lines that are mostly Cyrillic.
+_CYRILLIC_ENCODINGS = MappingProxyType({"cp1251": "Windows-1251", "koi8-r": "KOI8-R", "cp866": "DOS 866"})
+
+
+def _guessed(raw: bytes) -> str:
+    """What a line that is not UTF-8 probably is: read rightly, most of its letters are small ones of one script."""
+    best, most = "", 0.5
+    for encoding, name in _CYRILLIC_ENCODINGS.items():
+        letters = [letter for letter in raw.decode(encoding, "replace") if not letter.isascii()]
+        small = sum("а" <= letter <= "я" or letter == "ё" for letter in letters)
+        if small > most * len(letters):
+            best, most = name, small / len(letters)
+    few = sum(byte > 127 for byte in raw) * 4 < len(raw)
+    return f" but {best}" if best and not few else ""
 
 
 def _plain(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ class DuplicateRule:
         self._dataset = dataset
         self._limits = Limits(dataset)
         self._gathered = Gathered(dataset, KINDS)
+        self._paths: set[Path] = set()
         self._heard: list[tuple[Utterance, AudioMeasures]] = []
         self._texts: dict[tuple[str, str | None], list[int]] = defaultdict(list)
         self._pairs: set[tuple[int, int]] = set()
@@ -36,7 +38,9 @@ class DuplicateRule:
     def check(self, utterance: Utterance) -> Iterable[Finding]:
         """Keep one row that can be trained."""
         if utterance.path is not None and not utterance.audio_error:
-            if utterance.measures is not None:
+            # A file that is named twice is told elsewhere.
+            if utterance.measures is not None and utterance.path not in self._paths:
+                self._paths.add(utterance.path)
                 self._heard.append((utterance, utterance.measures))
             if said := plain(utterance.text):
                 self._texts[(said, utterance.speaker)].append(utterance.row)
@@ -64,12 +68,13 @@ class DuplicateRule:
         first: dict[str, Utterance] = {}
         for utterance, measures in self._heard:
             other = first.setdefault(measures.digest, utterance)
-            if other is not utterance and other.path != utterance.path:  # a file named twice is told elsewhere
+            if other is not utterance:
                 self._tell("duplicate.audio", other, utterance, "is the same sound as", 0.0)
 
     def _near(self) -> None:
         """Only recordings of nearly the same length are compared: a sketch has the recording's whole length."""
-        heard = sorted((item for item in self._heard if item[1].sketch), key=lambda item: item[1].seconds)
+        different = {measures.digest: (utterance, measures) for utterance, measures in reversed(self._heard)}
+        heard = sorted((item for item in different.values() if item[1].sketch), key=lambda item: item[1].seconds)
         if not heard:
             return
         size = max(len(measures.sketch) for _, measures in heard)
@@ -77,14 +82,12 @@ class DuplicateRule:
         sketch_NB = np.array([list(bytes.fromhex(measures.sketch)) for _, measures in heard], dtype=np.uint8)
         lengths_N = np.array([measures.seconds for _, measures in heard])
         limit = self._limits["near_bits"]
-        for at, (utterance, measures) in enumerate(heard):
+        for at, (utterance, _) in enumerate(heard):
             longest = max(lengths_N[at] * (1 + _LENGTH_SHARE), lengths_N[at] + _LENGTH_SECONDS)
             end = int(np.searchsorted(lengths_N, longest, side="right"))
             differ_N = _bits(sketch_NB[at + 1 : end] ^ sketch_NB[at]) / (4 * size)
             for index in np.flatnonzero(differ_N <= limit):
-                other, theirs = heard[at + 1 + int(index)]
-                if other.path == utterance.path or theirs.digest == measures.digest:
-                    continue
+                other = heard[at + 1 + int(index)][0]
                 first, second = sorted((utterance, other), key=lambda item: item.row)
                 self._tell("duplicate.near", first, second, "sounds nearly as", float(differ_N[index]))
 

@@ -53,12 +53,10 @@ def reads_ideographs(language: str) -> bool:
     return language in _IDEOGRAPHIC
 
 
-def foreign_letters(word: str, language: str) -> set[str]:
-    """Letters of a Cyrillic word that the language does not have; none for languages without a table."""
+def is_foreign(letter: str, language: str) -> bool:
+    """Whether a Cyrillic letter is none of the language's; never for languages without a table."""
     alphabet = _ALPHABETS.get(language)
-    if alphabet is None:
-        return set()
-    return {letter for letter in word if script(letter) == "CYRILLIC" and letter.casefold() not in alphabet}
+    return alphabet is not None and script(letter) == "CYRILLIC" and letter.casefold() not in alphabet
 
 
 @functools.lru_cache(maxsize=4096)

@@ -11,14 +11,14 @@ from types import MappingProxyType
 
 from core_vits.phonemes import looks_like_ids, looks_phonetic
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
-from workbench_health.gathered import Gathered
+from workbench_health.gathered import Gathered, Value
 from workbench_health.kinds.texts import KINDS
 from workbench_health.recordings import is_heading
 from workbench_health.scripts import (
     CYRILLIC_TO_LATIN,
     IDEOGRAPHS,
     LATIN_TO_CYRILLIC,
-    foreign_letters,
+    is_foreign,
     reads_ideographs,
     script,
     scripts_of,
@@ -47,6 +47,8 @@ _LANGUAGES_WITH_JOINERS = frozenset(
     {"ar", "bn", "fa", "gu", "hi", "kn", "ml", "mr", "ne", "or", "pa", "si", "ta", "te", "ur"}
 )
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})
+# Phonemizers read single letters of these in any text; MODIFIER are the likes of ʰ.
+_EUROPEAN = frozenset({"LATIN", "CYRILLIC", "GREEK", "MODIFIER"})
 # A text that is this short may well be spoken twice.
 _SHORT_TEXT = 12
 # Russian words of one letter; a lone Latin letter in a Cyrillic text is none of a formula when it is one of these.
@@ -108,7 +110,7 @@ class TextRule:
         harmless = _JOINERS if self._language in _LANGUAGES_WITH_JOINERS else frozenset()
         odd = {
             character: _NAMED.get(character, f"U+{ord(character):04X}")
-            for character in text
+            for character in dict.fromkeys(text)
             if unicodedata.category(character) in _UNSEEN and character not in harmless
         }
         if odd:
@@ -125,42 +127,48 @@ class TextRule:
 
     def _letters(self, utterance: Utterance) -> None:
         """Letters of other scripts and languages."""
-        text = utterance.text
-        words = _WORD.findall(text)
-        if mixed := next(filter(None, map(_mixed, words)), None) or _lone(words):
-            word, letters, meant = mixed
-            what = f"'{word}' has {letters}; write '{meant}'"
-            self._gathered.add("text.mixed-script", utterance, what, {"word": word, "meant": meant})
+        text, own = utterance.text, scripts_of(self._language)
+        letters = {letter: script(letter) for letter in set(text) if letter.isalpha()}
+        scripts = set(letters.values())
+        if {"LATIN", "CYRILLIC"} <= scripts and (mixed := _mixed_in(_WORD.findall(text))):
+            word, what, meant = mixed
+            self._gathered.add(
+                "text.mixed-script", utterance, f"'{word}' has {what}; write '{meant}'", {"word": word, "meant": meant}
+            )
             return
-        counts = Counter(script(letter) for word in words for letter in word)
-        own, letters_all = scripts_of(self._language), counts.total()
-        foreign = {name: count for name, count in counts.items() if own and name not in own}
-        if letters_all >= _FEWEST_LETTERS and sum(foreign.values()) > _FOREIGN_SHARE * letters_all:
-            name = max(foreign, key=lambda item: foreign[item])
-            if name not in IDEOGRAPHS:
-                what = f"the text is mostly in {name.capitalize()} letters"
-                self._gathered.add(
-                    "text.script", utterance, what, {"script": name, "share": round(foreign[name] / letters_all, 2)}
-                )
-                return
-        others = sorted({letter for word in words for letter in foreign_letters(word, self._language)})
+        if own and scripts - own and self._is_foreign(utterance, own):
+            return
+        others = sorted(letter for letter in letters if is_foreign(letter, self._language))
         if others:
             what = f"the text has letters that {self._language} is not written with: {' '.join(others)}"
             self._gathered.add("text.script", utterance, what, {"letters": " ".join(others)})
-        self._symbols(utterance, set(counts) - own)
+        known = bool(own) or reads_ideographs(self._language)
+        self._symbols(utterance, scripts - own if known else set())
+
+    def _is_foreign(self, utterance: Utterance, own: frozenset[str]) -> bool:
+        """Whether nearly all letters are of another script; what is said of ideographs is said as of symbols."""
+        counts = Counter(script(letter) for letter in utterance.text if letter.isalpha())
+        foreign = {name: count for name, count in counts.items() if name not in own}
+        letters, name = counts.total(), max(foreign, key=lambda item: foreign[item])
+        if letters < _FEWEST_LETTERS or sum(foreign.values()) <= _FOREIGN_SHARE * letters or name in IDEOGRAPHS:
+            return False
+        evidence: dict[str, Value] = {"script": name, "share": round(foreign[name] / letters, 2)}
+        what = f"the text is mostly in {name.capitalize()} letters"
+        self._gathered.add("text.script", utterance, what, evidence)
+        return True
 
     def _symbols(self, utterance: Utterance, foreign: set[str]) -> None:
-        """Emoji, ideographs, and letters of scripts that are neither the language's own nor Latin."""
+        """Emoji, ideographs, and letters of scripts that are neither the language's own nor European."""
         odd = [
             character
-            for character in utterance.text
+            for character in dict.fromkeys(utterance.text)
             if unicodedata.category(character) == "So" and character not in _NO_SYMBOLS
         ]
-        known = {"LATIN", "CYRILLIC", "GREEK", ""} | (IDEOGRAPHS if reads_ideographs(self._language) else set())
-        if scripts_of(self._language) or reads_ideographs(self._language):
-            odd += [letter for letter in utterance.text if script(letter) in foreign - known - {"MODIFIER"}]
+        known = _EUROPEAN | (IDEOGRAPHS if reads_ideographs(self._language) else frozenset())
+        if unread := foreign - known:
+            odd += [letter for letter in dict.fromkeys(utterance.text) if script(letter) in unread]
         if odd:
-            shown = " ".join(dict.fromkeys(odd[:_SHOWN]))
+            shown = " ".join(odd[:_SHOWN])
             self._gathered.add("text.symbols", utterance, f"the text holds {shown}", {"characters": shown})
 
     def _wording(self, utterance: Utterance) -> None:
@@ -199,8 +207,13 @@ def _composes(text: str) -> bool:
     return len(unicodedata.normalize("NFC", text)) < len(text)
 
 
+def _mixed_in(words: list[str]) -> tuple[str, str, str] | None:
+    """The first word with lookalikes of another script: the word, what is in it, and what was meant."""
+    return next(filter(None, map(_mixed, words)), None) or _lone(words)
+
+
 def _mixed(word: str) -> tuple[str, str, str] | None:
-    """A word with lookalikes of another script: the word, what is in it, and what was meant."""
+    """See `_mixed_in`."""
     latin = [letter for letter in word if script(letter) == "LATIN"]
     cyrillic = [letter for letter in word if script(letter) == "CYRILLIC"]
     if not latin or not cyrillic or len(latin) + len(cyrillic) != len(word):

@@ -24,6 +24,7 @@ PROTOCOLS = [item for item in EXPORTED if getattr(item, "_is_protocol", False)]
 PAGES = (
     "index",
     "data",
+    "health",
     "mismatch",
     "train",
     "checkpoints",

@@ -161,3 +161,16 @@ def test_the_sounds_of_a_language_that_are_rare_are_named(tmp_path: Path, specs:
     (found,) = [item for item in found_by(spec, *direct(tmp_path)["phonemes.rare"]) if item.rule == "phonemes.rare"]
     assert found.evidence["sounds"] == "ʑ"
     assert "ʑ (0)" in found.message
+
+
+def test_a_table_in_an_old_encoding_is_one_finding_and_not_one_a_line(source: Source, tmp_path: Path) -> None:
+    planted = Planted.copy(source, tmp_path / "dataset")
+    folder = planted.finish()
+    table = folder / "metadata.csv"
+    table.write_bytes(2 * table.read_text("utf-8").encode("cp1251", "replace"))
+    found = {item["rule"]: item for item in scan(str(folder))["findings"]}
+    assert found["metadata.encoding"]["subject"] == "metadata.csv"
+    assert found["metadata.encoding"]["message"].startswith(
+        "96 lines (1, 2, 3 …) are alike; line 1 byte 17 is not UTF-8"
+    )
+    assert found["dataset.too-few"]["severity"] == "blocks"

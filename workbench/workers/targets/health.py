@@ -22,6 +22,7 @@ from workbench.jobs.dataset import own_phoneme_map
 from workbench.scan.decoding import Examined
 from workbench.workers.health_report import HealthReport
 from workbench.workers.targets.frontend import FrontEnd, Spoken, front_end
+from workbench.workers.targets.health_drift import phonemizer_drift
 from workbench.workers.targets.health_rules import Rules
 from workbench.workers.targets.health_source import Progress, Source, Structure
 from workbench.workers.targets.health_summary import summary
@@ -77,6 +78,8 @@ def scan_in_parts(
     rules = Rules(host)
     telling.found(rules.unknown_limits(workspace.health))
     front = _front_end(workspace, host, telling)
+    if front is not None:
+        telling.found(phonemizer_drift(workspace, front))
     facts = _facts(workspace, front, dataset, rules)
     telling.found(rules.make(facts))
     source = Source(dataset, front, Work(dataset.root, workspace_file, settings), executor_name)

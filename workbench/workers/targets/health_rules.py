@@ -9,6 +9,7 @@ from typing import Any
 from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
 from workbench.config import did_you_mean
 from workbench.host import Host
+from workbench.workers.targets.health_drift import DRIFT
 
 _TABLE_SEVERITY = MappingProxyType(
     {
@@ -73,6 +74,7 @@ OWN_KINDS = (
         effect="Training can't start.",
         fix="Install one, or name one in [text] phonemizer.",
     ),
+    DRIFT,
     RuleKind(
         name="curation.line",
         severity=Severity.WARNS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from core_vits.manifest import Problem
@@ -21,6 +22,8 @@ _UNUSABLE = frozenset({Severity.BLOCKS, Severity.DROPS})
 # What a pipe and a screen take without a pause.
 _SECONDS_BETWEEN_PARTS = 0.1
 _ROWS_IN_A_PART = 256
+# More lines with the same problem are one finding.
+_MOST_LINES = 50
 
 
 class Telling:
@@ -40,7 +43,7 @@ class Telling:
         """Tell what is known before any recording is read."""
         rows = len(dataset.manifest.rows)
         self._part({"table": {"rows": rows, "recordings": len(set(dataset.names.values()))}})
-        self.found(_problem_finding(problem, self.name) for problem in dataset.manifest.problems)
+        self.found(_problem_findings(dataset.manifest.problems, self.name))
         self.found(_curation_findings(dataset))
         self._tell()
 
@@ -135,6 +138,21 @@ def _curation_findings(dataset: Structure) -> Iterator[Finding]:
 
 def _without_effect(subject: str, message: str) -> Finding:
     return Finding(rule="curation.line", severity=Severity.WARNS, subject=subject, message=message)
+
+
+def _problem_findings(problems: Sequence[Problem], name: str) -> Iterator[Finding]:
+    """A finding for each line, or one for all lines where a kind of problem is the whole table's."""
+    by_kind: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_kind.setdefault(problem.kind, []).append(problem)
+    for same in by_kind.values():
+        if len(same) <= _MOST_LINES:
+            yield from (_problem_finding(problem, name) for problem in same)
+        else:
+            first = _problem_finding(same[0], name)
+            lines = ", ".join(str(problem.line) for problem in same[:3])
+            message = f"{len(same)} lines ({lines} …) are alike; line {same[0].line} {same[0].message}"
+            yield replace(first, subject=name, message=message, evidence={"rows": len(same)})
 
 
 def _problem_finding(problem: Problem, name: str) -> Finding:
