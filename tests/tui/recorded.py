@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from core_vits.manifest import Row
 from workbench.errors import Cancelled, DatasetError, RunError
 from workbench.jobs.curating import Curator
-from workbench.jobs.curation import read_curation
+from workbench.jobs.curation import RENAMED, read_curation
 from workbench.jobs.curves import follower_of
 from workbench.jobs.piper_runs import PiperRuns
 from workbench.jobs.rundir import FileLock, append_line, ask_to_stop, stop_requested, write_json, write_status
@@ -182,6 +182,9 @@ class Recorded:
         self.calls.append(("mend", *files, tuple(ways), gain_db))
         self._wait()
         return f"mended {len(files)} recordings"
+
+    def take(self, file: str, other: str) -> str:
+        return Curator(self.root / "curation").take({file: (other, RENAMED, "")}, f"{file} is taken from {other}")
 
     def undo_decision(self) -> str:
         return Curator(self.root / "curation").undo()

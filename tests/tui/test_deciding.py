@@ -85,6 +85,21 @@ async def test_f_mends_one_and_capital_f_all_that_are_shown(recorded: Recorded) 
         await until(pilot, lambda: recorded.calls[-1] == wanted)
 
 
+async def test_f_on_a_missing_recording_takes_the_one_that_was_probably_meant(recorded: Recorded) -> None:
+    (missing,) = [item for item in recorded.scan_result.findings if item["rule"] == "audio.missing"]
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "48 utterances" in screen_text(app))
+        await pilot.press("tab", "down", "down", "f")
+        await until(pilot, lambda: "none with a name like it" in screen_text(app))
+        missing["evidence"] = {"close": "Utt_00003.wav"}
+        await pilot.press("f")
+        await until(pilot, lambda: "the folder has Utt_00003.wav" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "utt_00003.wav is taken from Utt_00003.wav; u undoes it" in screen_text(app))
+    assert read_curation(recorded.root / "curation").recordings["utt_00003.wav"][0] == "Utt_00003.wav"
+
+
 async def test_mending_can_be_cancelled(recorded: Recorded) -> None:
     app = WorkbenchApp(recorded)
     async with app.run_test(size=SIZE) as pilot:

@@ -20,7 +20,7 @@ from workbench.host import Host
 from workbench.jobs.background import run_of
 from workbench.jobs.batches import batch_maths
 from workbench.jobs.curating import Curator
-from workbench.jobs.curation import read_curation
+from workbench.jobs.curation import RENAMED, read_curation
 from workbench.jobs.curves import follower_of
 from workbench.jobs.dataset import read_table, read_table_as_written, rows_of, texts
 from workbench.jobs.piper_runs import PiperRuns
@@ -197,6 +197,10 @@ class LiveServices:
         told = f"mended {len(takes)} recording{'s' * (len(takes) > 1)}: {how}"
         Curator(self._workspace.curation).take(takes, told)
         return told + (f"; {len(failed)} were not, the first: {failed[0]}" if failed else "")
+
+    def take(self, file: str, other: str) -> str:
+        """In the curation."""
+        return Curator(self._workspace.curation).take({file: (other, RENAMED, "")}, f"{file} is taken from {other}")
 
     def undo_decision(self) -> str:
         """In the curation."""

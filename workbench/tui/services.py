@@ -168,6 +168,9 @@ class Services(Protocol):
     def mend(self, files: Sequence[str], ways: Sequence[str], gain_db: float, progress: Progress) -> str:
         """Take mended copies of recordings; see `workbench.workers.targets.mend`."""
 
+    def take(self, file: str, other: str) -> str:
+        """Take another recording of the folder for a row."""
+
     def undo_decision(self) -> str:
         """Take the last decision back."""
 

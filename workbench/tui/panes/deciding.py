@@ -121,12 +121,31 @@ class Deciding(Pane):
         self.app.push_screen(PromptScreen(f"text of {item.get('file')}", str(item.get("text", "")), hint), answered)
 
     def action_mend(self) -> None:
-        """Make a mended copy of the selected recording."""
+        """Make a mended copy of the selected recording; of a missing one, take the one that was probably meant."""
         item = self.utterances.selected
-        if item is None or not item.get("path"):
-            self.say("there is no recording to mend" if item else "no utterance is selected", "warn")
+        if item is None:
+            self.say("no utterance is selected", "warn")
+        elif not item.get("path"):
+            self._take_close(item)
+        else:
+            self._ask_how([str(item["file"])], f"mend {item.get('file')}")
+
+    def _take_close(self, item: Utterance) -> None:
+        """Offer the recording whose name is like that of a missing one."""
+        evidence = (finding.get("evidence") or {} for finding in self.findings_of(item))
+        close = next((str(found["close"]) for found in evidence if found.get("close")), "")
+        if not close:
+            self.say("there is no recording to mend, and none with a name like it", "warn")
             return
-        self._ask_how([str(item["file"])], f"mend {item.get('file')}")
+        file = str(item["file"])
+        facts = f"The table says {file}, the folder has {close}.\nBoth stay as they are; u undoes it."
+
+        def answered(answer: str | None) -> None:
+            if answer == "yes":
+                self._decide(lambda: self.services.take(file, close))
+
+        screen = AskScreen("take the other recording?", facts, (("yes", "yes"), ("no", "no")), first="yes")
+        self.app.push_screen(screen, answered)
 
     def action_mend_all(self) -> None:
         """Make mended copies of all recordings that are shown."""
