@@ -58,10 +58,11 @@ def rational_quadratic_spline(
 def _knots(sizes_2K: Tensor, bound: float) -> Tensor:
     """Positions of the knots, from -bound to bound: [..., 2, K + 1]."""
     bins = sizes_2K.shape[-1]
-    share_2K = sizes_2K.softmax(-1) * (2.0 * bound * (1.0 - MIN_BIN_SIZE * bins)) + 2.0 * bound * MIN_BIN_SIZE
-    # The ends are set, not summed up: rounding must not open a gap to the tails.
-    inner = functional.pad(share_2K, (1, -1), value=-bound).cumsum(-1)
-    return functional.pad(inner, (0, 1), value=bound)
+    share_2K = MIN_BIN_SIZE + (1.0 - MIN_BIN_SIZE * bins) * sizes_2K.softmax(-1)
+    # Summed up before they are stretched: numbers below 1 are rounded more finely than those up to the bound.
+    ends = 2.0 * bound * share_2K.cumsum(-1) - bound
+    # The outer knots are set, not summed up: rounding must not open a gap to the tails.
+    return functional.pad(functional.pad(ends, (1, -1), value=-bound), (0, 1), value=bound)
 
 
 def _find_bins(x: Tensor, sizes_2K: Tensor, slopes_K: Tensor, *, bound: float, reverse: bool) -> _Bins:
