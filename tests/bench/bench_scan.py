@@ -2,8 +2,8 @@
 
     python tests/bench/bench_scan.py [--clips 8397] [--rows 100000] [--rounds 3] [--folder KEEP]
 
-Prints wall seconds, CPU seconds (with those of child processes) and clips a second. The yardstick is what reading the
-same files costs alone (numpy.fromfile and integer sums), in turns with the rest: machines differ, and are busy.
+Prints wall seconds, CPU seconds (with those of child processes) and clips a second. The yardsticks are what reading the
+same files costs alone, and with one spectrum of NumPy's, in turns with the rest: machines differ, and are busy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import functools
 import json
 import os
 import resource
-import statistics
 import sys
 import tempfile
 import time
@@ -22,9 +21,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+# As in a worker; NumPy looks when it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 
-from workbench.executors import Here, Processes, cores
+from workbench.executors import Processes, cores
 from workbench.scan.decoding import examine_all, lost
 from workbench.workers import Worker
 from workbench.workers.health_report import scan_with
@@ -89,11 +91,21 @@ def timed(work: Callable[[], Any]) -> tuple[float, float]:
 
 
 def read_alone(files: list[Path]) -> None:
-    """The yardstick."""
+    """The first yardstick: read, add up, look for the peak."""
     for file in files:
         samples = np.fromfile(file, dtype="<i2", offset=44)
         samples.sum(dtype=np.int64)
         samples.max(initial=0)
+
+
+def spectrum_alone(files: list[Path]) -> None:
+    """The second: read, levels of 10 ms and one spectrum as NumPy makes it."""
+    window = np.hanning(1024).astype(np.float32)
+    for file in files:
+        samples = np.fromfile(file, dtype="<i2", offset=44).astype(np.float32)
+        levels = samples[: len(samples) // 220 * 220].reshape(-1, 220)
+        np.einsum("ij,ij->i", levels, levels)
+        np.abs(np.fft.rfft(samples[: len(samples) // 1024 * 1024].reshape(-1, 1024) * window))
 
 
 def measure(folder: Path, names: list[str], make: Callable[[], Any]) -> None:
@@ -141,27 +153,31 @@ def place(keep: Path | None, name: str) -> Iterator[Path]:
 
 
 def stages(folder: Path, rounds: int) -> None:
+    """Stages in this process take turns every 256 clips, so that whoever else is busy slows all of them alike."""
     names = sorted(path.name for path in (folder / "wavs").iterdir())
-    files = [folder / "wavs" / name for name in names]
-    work: dict[str, Callable[[], Any]] = {
-        "yardstick: read and sum": lambda: read_alone(files),
-        "structure": lambda: structure(folder),
-        "measure, one process": lambda: measure(folder, names, Here),
-        f"measure, {cores()} processes": lambda: measure(folder, names, lambda: Processes(cores())),
+    root = str((folder / "wavs").resolve())
+    work: dict[str, Callable[[list[str]], Any]] = {
+        "yardstick: read and sum": lambda part: read_alone([folder / "wavs" / name for name in part]),
+        "yardstick: NumPy spectrum": lambda part: spectrum_alone([folder / "wavs" / name for name in part]),
+        "measure, one process": functools.partial(examine_all, root),
     }
     results: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
+    for stage in work.values():
+        stage(names[:2])
     for _ in range(rounds):
-        for name, stage in work.items():
-            results[name].append(timed(stage))
-    bytes_ = sum(file.stat().st_size for file in files)
-    print(
-        f"{len(files)} clips, {bytes_ / 1e9:.2f} GB, {bytes_ / 2 / RATE / 3600:.2f} h; {cores()} cores; {rounds} rounds"
-    )
-    print(f"{'stage':32} {'wall s':>8} {'CPU s':>8} {'clips/s':>8} {'CPU / yardstick':>16}")
-    yard = statistics.median(cpu for _, cpu in results["yardstick: read and sum"])
-    for name, runs in results.items():
-        wall, cpu = (statistics.median(run[place] for run in runs) for place in (0, 1))
-        print(f"{name:32} {wall:8.2f} {cpu:8.2f} {len(files) / wall:8.0f} {cpu / yard:16.1f}")
+        for at in range(0, len(names), 256):
+            for name, stage in work.items():
+                results[name].append(timed(functools.partial(stage, names[at : at + 256])))
+    seconds = {name: [sum(run[place] for run in runs) / rounds for place in (0, 1)] for name, runs in results.items()}
+    seconds["structure"] = list(timed(lambda: structure(folder)))
+    seconds[f"measure, {cores()} processes"] = list(timed(lambda: measure(folder, names, lambda: Processes(cores()))))
+    bytes_ = sum((folder / "wavs" / name).stat().st_size for name in names)
+    hours = bytes_ / 2 / RATE / 3600
+    print(f"{len(names)} clips, {bytes_ / 1e9:.2f} GB, {hours:.2f} h; {cores()} cores; {rounds} rounds")
+    print(f"{'stage':32} {'wall s':>8} {'CPU s':>8} {'clips/s':>8} {'CPU / read':>11} {'CPU / spectrum':>15}")
+    read, spectrum = (seconds[f"yardstick: {name}"][1] for name in ("read and sum", "NumPy spectrum"))
+    for name, (wall, cpu) in seconds.items():
+        print(f"{name:32} {wall:8.2f} {cpu:8.2f} {len(names) / wall:8.0f} {cpu / read:11.1f} {cpu / spectrum:15.2f}")
 
 
 def scans(folder: Path) -> None:
@@ -191,7 +207,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="keep the clips here for the next time")
     options = parser.parse_args()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with place(options.folder, "clips") as folder:
         if not folder.is_dir():
             make_clips(folder, options.clips)

@@ -48,7 +48,7 @@ def workspace_to_toml(workspace: Workspace, *, head: Sequence[str] = (), notes: 
             note = (notes or {}).get(f"{name}.{item.name}")
             pieces.append(_comment(item.metadata["about"]) + (_comment(note) if note else ""))
             pieces.append(tomli_w.dumps({item.name: value}))
-    pieces.append("\n# Thresholds of the health check; `workbench plugins health` lists them.\n")
+    pieces.append("\n# Thresholds of the health check, by name; the manual's page is `data`.\n")
     pieces.append(tomli_w.dumps({"health": dict(workspace.health)}))
     plugins = {"disabled": [], **_plain(workspace.plugins)}
     pieces.append("\n# Names of plugins that are not loaded; settings of a plugin stand in [plugins.<name>].\n")

@@ -31,9 +31,9 @@ _FEWEST_VOICED = 3
 # A lag of two periods fits as well as one of one; the shorter wins unless it is clearly worse.
 _LATER_COSTS = 0.08
 
-_ECHO_RATE = 2_000
+_ECHO_RATE = 1_500
 _ECHO_SECONDS = (0.04, 0.4)
-_ECHO_HEARD = 6.0
+_ECHO_HEARD = 5.0
 _ECHO_SMOOTHED_HERTZ = 120.0
 
 _HUM_RATE = 1_000

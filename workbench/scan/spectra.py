@@ -52,11 +52,6 @@ class _Shape:
     weights_KM: Floats
     """Columns: the K weighting of BS.1770 with the scale of a power, then the bands of the sketch."""
 
-    @property
-    def hop(self) -> int:
-        """Samples between frames. Half the size would cost half as much again, for 0.05 LU less error."""
-        return self.size * 3 // 4
-
 
 @functools.lru_cache(maxsize=32)
 def _shape(rate: int) -> _Shape:
@@ -100,12 +95,15 @@ def k_weighting(hertz_K: npt.NDArray[Any], rate: int) -> npt.NDArray[np.float64]
 
 
 def spectra(sound: Sound, found: Levels) -> Spectra:
-    """One pass of short-time spectra over the recording."""
+    """One pass of short-time spectra over the recording.
+
+    Frames that overlap would cost as much again, for a loudness that is true to 0.2 LU instead of 0.5.
+    """
     shape = _shape(sound.rate)
     samples_S = sound.mono_S
     if len(samples_S) < shape.size:
         samples_S = np.pad(samples_S, (0, shape.size - len(samples_S)))
-    frames_FS = frames(samples_S, shape.size, shape.hop)
+    frames_FS = frames(samples_S, shape.size, shape.size)
     energy_F = np.einsum("ij,ij->i", frames_FS, frames_FS)
     loud_F = energy_F >= np.sort(energy_F)[len(energy_F) // 2]
     power_K = np.zeros(shape.size // 2 + 1, dtype=np.float64)
@@ -117,9 +115,9 @@ def spectra(sound: Sound, found: Levels) -> Spectra:
     short = len(frames_FS) < _FEWEST_FRAMES
     seconds = len(sound.mono_S) / sound.rate
     return Spectra(
-        loudness=_loudness(weighted_FM[:, 0], shape.hop / sound.rate, seconds),
+        loudness=_loudness(weighted_FM[:, 0], shape.size / sound.rate, seconds),
         bandwidth=0.0 if short else _bandwidth(power_K, sound.rate / shape.size),
-        sketch=_sketch(weighted_FM[:, 1:], found, sound, shape.hop),
+        sketch=_sketch(weighted_FM[:, 1:], found, sound, shape.size),
     )
 
 
@@ -157,9 +155,9 @@ def _from_lufs(loudness: float) -> float:
     return float(10 ** ((loudness + 0.691) / 10))
 
 
-def _sketch(bands_FB: Floats, found: Levels, sound: Sound, hop: int) -> str:
+def _sketch(bands_FB: Floats, found: Levels, sound: Sound, size: int) -> str:
     """Whether each band rises against the next from one part of the speech to the next (Haitsma and Kalker 2002)."""
-    first, after = (window * sound.window / hop for window in (found.first, found.after))
+    first, after = (window * sound.window / size for window in (found.first, found.after))
     if after - first < 2:
         return ""
     edges = np.linspace(first, after, _SKETCH_PARTS + 1)

@@ -209,9 +209,10 @@ class _Process:
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
-            # OMP_WAIT_POLICY: threads that wait by spinning starve a training on the same cores.
+            # Threads that wait by spinning starve a training on the same cores; NumPy's matrices are small here.
             env={
                 "OMP_WAIT_POLICY": "PASSIVE",
+                "OPENBLAS_NUM_THREADS": "1",
                 **os.environ,
                 "PYTHONUNBUFFERED": "1",
                 "PYTHONIOENCODING": "utf-8:backslashreplace",

@@ -106,7 +106,7 @@ class Rules:
                     severity=Severity.WARNS,
                     subject=f"[health] {name}",
                     message=f"no rule has a threshold of this name, so it changes nothing"
-                    f"{did_you_mean(name, known) or '; `workbench plugins` lists the rules'}.",
+                    f"{did_you_mean(name, known) or _those(known)}.",
                 )
 
     def make(self, facts: DatasetFacts) -> Iterator[Finding]:
@@ -161,6 +161,11 @@ class Rules:
             subject=f"rule {name}",
             message=f"the rule stopped working ({reason}): what it looks for was not checked. See `workbench plugins`.",
         )
+
+
+def _those(known: Iterable[str]) -> str:
+    there = ", ".join(sorted(known))
+    return f"; there are: {there}" if there else "; the rules here have none"
 
 
 def _kind_as_json(check: str, kind: RuleKind) -> dict[str, Any]:
