@@ -50,6 +50,7 @@ class HealthPlugin(Plugin):
                     "clipped_samples",
                     "offset",
                     "snr_db",
+                    "snr_step_db",
                     "level_step_db",
                     "hum_db",
                     "bandwidth_share",

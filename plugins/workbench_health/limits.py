@@ -26,6 +26,7 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "quiet_peak": Limit(0.005, "peak, full scale = 1, below which a recording is very quiet"),
         "offset": Limit(0.01, "mean of the signal, full scale = 1"),
         "snr_db": Limit(20.0, "dB of speech above noise that every clip should have"),
+        "snr_step_db": Limit(15.0, "dB of speech above noise less than usual, for an outlier"),
         "level_step_db": Limit(6.0, "dB of loudness from the speaker's usual, for an outlier"),
         "hum_db": Limit(12.0, "dB of hum above its surroundings"),
         "bandwidth_share": Limit(0.75, "share of the usual bandwidth, or of half the voice's rate for all clips"),

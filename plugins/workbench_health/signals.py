@@ -121,10 +121,8 @@ class SignalRule:
     def _among_others(self, utterance: Utterance, measures: AudioMeasures, speaker: _Speaker) -> None:
         """What is unusual about a recording."""
         file, limits = f"'{utterance.file}'", self._limits
-        snr, least = _snr(measures), self._least_snr(speaker.snr)
-        if _has_pauses(measures) and snr < least and abs(measures.dc) <= limits["offset"]:  # an offset fills pauses
-            what = f"{file} has its speech {snr:.0f} dB above the noise, the usual clip {speaker.snr.middle:.0f}"
-            self._tell("signal.noise", utterance, what, "snr_db", db=snr, usual=speaker.snr.middle, least=least)
+        if _has_pauses(measures) and abs(measures.dc) <= limits["offset"]:  # an offset fills the pauses
+            self._noise(utterance, _snr(measures), speaker.snr)
         unlike = math.isfinite(measures.loudness) and not self._is_clipped(measures)
         if unlike and self._is_far(speaker.loudness, measures.loudness, "level_step_db"):
             step = measures.loudness - speaker.loudness.middle
@@ -158,15 +156,18 @@ class SignalRule:
     def _is_far(self, others: Usual, value: float, step: str) -> bool:
         return others.is_far(value, self._limits["outlier"], self._limits[step])
 
-    def _least_snr(self, others: Usual) -> float:
-        """The limit, or more where all others are cleaner and much alike."""
-        usual_least = others.middle - self._limits["outlier"] * others.deviation if others.is_known else 0.0
-        return max(self._limits["snr_db"], min(_CLEAN_DB, usual_least))
+    def _noise(self, utterance: Utterance, snr: float, others: Usual) -> None:
+        """Noise that is loud by itself, or where the others have much less."""
+        unlike = snr < min(_CLEAN_DB, others.middle) and self._is_far(others, snr, "snr_step_db")
+        limit = "snr_step_db" if unlike and snr >= self._limits["snr_db"] else "snr_db"
+        if snr < self._limits["snr_db"] or unlike:
+            what = f"'{utterance.file}' has its speech {snr:.0f} dB above the noise, the usual clip {others.middle:.0f}"
+            self._tell("signal.noise", utterance, what, limit, db=snr, usual=others.middle)
 
 
 def _snr(measures: AudioMeasures) -> float:
-    """Speech above noise, dB; in a short clip without pauses the quietest tenth is speech, but its ends tell."""
-    ends = min(0.0, max(measures.starts_loud_db, measures.ends_loud_db)) if measures.seconds < _PAUSE_SECONDS else 0.0
+    """Speech above noise, dB; without a pause the quietest tenth of a clip is speech, and its ends tell the noise."""
+    ends = min(0.0, max(measures.starts_loud_db, measures.ends_loud_db))
     return measures.speech_db - (measures.noise_db + ends)
 
 

@@ -68,7 +68,11 @@ class Rival:
             self._process.kill()
             self._process = self._start()
             return {"hangs"}
-        return set(json.loads(self._process.stdout.readline()))
+        for line in self._process.stdout:
+            if line.startswith("["):  # it prints other things as well
+                return set(json.loads(line))
+        self._process = self._start()
+        return {"crashes"}
 
 
 class Bench:
@@ -130,7 +134,7 @@ class Bench:
             before = self._source.audio / line.file
             if before.is_file() and planted.path(line).is_file():
                 now = self._rival.failed(planted.path(line))
-                found += bool(now - self._rival.failed(before)) and "hangs" not in now
+                found += bool(now - self._rival.failed(before)) and not now & {"hangs", "crashes"}
         return str(found) if audible else "-"
 
 
