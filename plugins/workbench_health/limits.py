@@ -40,7 +40,7 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "long_seconds": Limit(20.0, "seconds below which no clip is called long"),
         "long_factor": Limit(3.0, "times the usual length above which a clip is called long"),
         "rare_phoneme": Limit(5, "occurrences below which a sound of the language is rare"),
-        "near_bits": Limit(0.12, "share of a sketch in which two recordings of nearly the same sound may differ"),
+        "near_bits": Limit(0.22, "share of a sketch in which two recordings of nearly the same sound may differ"),
     }
 )
 
