@@ -59,6 +59,7 @@ class HealthPlugin(Plugin):
                     "clicks",
                     "gap_seconds",
                     "echo",
+                    "echo_step",
                     "pitch_step",
                 ),
             ),

@@ -34,13 +34,14 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "cut_db": Limit(12.0, "dB below its usual level that speech may have at a recording's first or last moment"),
         "clicks": Limit(2, "clicks in a recording"),
         "gap_seconds": Limit(0.02, "seconds of exact zeros amid a recording"),
-        "echo": Limit(0.25, "largest repeated part of the signal, 0 to 1"),
+        "echo": Limit(0.3, "level of a repetition after 40 to 400 ms, relative to the first"),
+        "echo_step": Limit(0.1, "the same above the usual clip's, for an outlier"),
         "pitch_step": Limit(4.0, "semitones from the speaker's usual pitch, for an outlier"),
         "pace_factor": Limit(1.35, "how many times faster or slower than usual, for an outlier"),
         "long_seconds": Limit(20.0, "seconds below which no clip is called long"),
         "long_factor": Limit(3.0, "times the usual length above which a clip is called long"),
         "rare_phoneme": Limit(5, "occurrences below which a sound of the language is rare"),
-        "near_bits": Limit(0.12, "share of a sketch in which two recordings of nearly the same sound may differ"),
+        "near_bits": Limit(0.22, "share of a sketch in which two recordings of nearly the same sound may differ"),
     }
 )
 

@@ -35,6 +35,7 @@ class _Speaker:
     snr: Usual
     bandwidth: Usual
     semitones: Usual
+    echo: Usual
 
 
 class SignalRule:
@@ -71,6 +72,7 @@ class SignalRule:
             snr=usual([_snr(item) for item in heard if _has_pauses(item)]),
             bandwidth=usual([item.bandwidth for item in heard if item.bandwidth]),
             semitones=usual([_semitones(item.f0) for item in heard if item.f0 and item.seconds >= _PITCH_SECONDS]),
+            echo=usual([item.echo for item in heard]),
         )
 
     def _tell(self, kind: str, utterance: Utterance, what: str, limit: str, **evidence: Value) -> None:
@@ -98,9 +100,6 @@ class SignalRule:
         if measures.longest_gap > limits["gap_seconds"]:
             what = f"{file} has {1000 * measures.longest_gap:.0f} ms of exact zeros in it"
             self._tell("signal.dropout", utterance, what, "gap_seconds", seconds=measures.longest_gap)
-        if measures.echo > limits["echo"]:
-            what = f"{file} repeats {100 * measures.echo:.0f} % of itself after 40 to 400 ms"
-            self._tell("signal.echo", utterance, what, "echo", echo=measures.echo)
 
     def _edges(self, utterance: Utterance, measures: AudioMeasures) -> None:
         """Silence and speech at both ends."""
@@ -128,6 +127,7 @@ class SignalRule:
             step = measures.loudness - speaker.loudness.middle
             what = f"{file} is {abs(step):.0f} dB {'louder' if step > 0 else 'quieter'} than the usual clip"
             self._tell("signal.level", utterance, what, "level_step_db", lufs=measures.loudness, step_db=step)
+        self._echo(utterance, measures.echo, speaker.echo)
         self._bandwidth(utterance, measures, speaker.bandwidth)
         if measures.f0 and measures.seconds >= _PITCH_SECONDS:
             step = _semitones(measures.f0) - speaker.semitones.middle
@@ -137,6 +137,16 @@ class SignalRule:
                     f"{'above' if step > 0 else 'below'} the usual clip"
                 )
                 self._tell("signal.pitch", utterance, what, "pitch_step", hertz=measures.f0, semitones=step)
+
+    def _echo(self, utterance: Utterance, echo: float, others: Usual) -> None:
+        """An echo that is strong by itself, or where the others have none."""
+        unlike = echo > others.middle and self._is_far(others, echo, "echo_step")
+        if echo > self._limits["echo"] or unlike:
+            limit = "echo" if echo > self._limits["echo"] else "echo_step"
+            what = (
+                f"'{utterance.file}' repeats itself after 40 to 400 ms at {echo:.2f} of its level, the usual clip at "
+            )
+            self._tell("signal.echo", utterance, f"{what}{others.middle:.2f}", limit, echo=echo, usual=others.middle)
 
     def _bandwidth(self, utterance: Utterance, measures: AudioMeasures, others: Usual) -> None:
         lower = utterance.sample_rate is not None and utterance.sample_rate < self._dataset.sample_rate

@@ -188,8 +188,10 @@ def main() -> None:
         for item in whole.clean:
             print(f"  clean: {item['rule']} {item['subject']}: {item['message'][:150]}")
         if rival is not None:
-            failed = Counter(check for file, _ in source.rows for check in rival.failed(source.audio / file))
-            print(f"  clean, rival: {dict(failed)}")
+            failed = Counter(
+                check for file, _ in source.rows[: options.clips] for check in rival.failed(source.audio / file)
+            )
+            print(f"  clean, rival, first {options.clips}: {dict(failed)}")
         bench = Bench(source, folder / "each", options.clips, rival)
         print(_ROW.format("planted", "planted", "found", "beside", "rival", ""))
         plants = [plant for plant in (*WORDS, *FILES, *SOUNDS) if can_write_mp3() or "MP3" not in plant.name]
