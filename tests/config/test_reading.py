@@ -167,7 +167,7 @@ def test_what_is_written_says_what_each_setting_means_and_reads_back(folder: Pat
     assert workspace_from_dict(tomllib.loads(text), workspace.file).training == workspace.training
     comments = [line for line in text.splitlines() if line.startswith("# ")]
     settings = sum(len(cls.__dataclass_fields__) for cls in TABLES.values())
-    assert len(comments) == settings + 2
+    assert len(comments) == settings + 3
 
 
 def test_an_existing_workspace_file_is_never_replaced(folder: Path) -> None:
@@ -227,3 +227,17 @@ def test_a_key_that_must_be_set_is_named_with_what_is_wanted(folder: Path) -> No
 
 def test_a_voice_whose_name_no_file_could_have_is_refused(folder: Path) -> None:
     assert "at most 64" in refusal(folder, f"[voice]\nname = '{'a' * 300}'\nlanguage = 'ru'\n")
+
+
+def test_thresholds_of_the_health_check_are_numbers_by_any_name(folder: Path) -> None:
+    file = folder / "workbench.toml"
+    file.write_text(HEAD + "[health]\nclipped_samples = 3\nquiet_db = -46.5\n")
+    workspace = load_workspace(folder)
+    assert workspace.health == {"clipped_samples": 3, "quiet_db": -46.5}
+    assert workspace_from_dict(tomllib.loads(workspace_to_toml(workspace)), file).health == workspace.health
+    file.write_text(HEAD + '[health]\nclipped_samples = "3"\n')
+    lines = file.read_text().splitlines().index('clipped_samples = "3"') + 1
+    with pytest.raises(
+        ConfigError, match=rf":{lines}: clipped_samples in \[health\] is the text '3'; a number is wanted"
+    ):
+        load_workspace(folder)

@@ -56,6 +56,13 @@ def test_values_come_back_as_they_were_sent(worker: Worker) -> None:
     assert worker.call(f"{TARGETS}:echo", **values) == values
 
 
+def test_pieces_of_an_answer_come_in_order_before_its_end(worker: Worker) -> None:
+    seen: list[Any] = []
+    assert worker.call(f"{TARGETS}:pieces", on_part=seen.append, count=1000) == "done"
+    assert seen == [{"piece": number} for number in range(1000)]
+    assert worker.call(f"{TARGETS}:pieces", count=3) == "done"
+
+
 def test_a_megabyte_passes_both_ways(worker: Worker) -> None:
     text = "ы" * 500_000
     assert worker.call(f"{TARGETS}:echo", text=text) == {"text": text}

@@ -35,6 +35,12 @@ def count(steps: int, progress: Any) -> int:
     return steps
 
 
+def pieces(count: int, part: Any) -> str:
+    for number in range(count):
+        part({"piece": number})
+    return "done"
+
+
 def flood(steps: int, progress: Any) -> None:
     for step in range(steps):
         progress(step + 1, steps, "counting")

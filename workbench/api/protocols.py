@@ -71,6 +71,11 @@ class Utterance:
     """What was measured; None when it can't be decoded."""
     audio_error: str = ""
     """Why the recording can't be decoded; empty when it can."""
+    near: str = ""
+    """Where no recording was found: the file of the folder that was probably meant, as it is called there."""
+    near_by: str = ""
+    """How `near` differs from what the row says: `case`, `unicode` (NFC or NFD), `spaces`, `suffix`, or `folder` (it
+    lies in another folder)."""
     phonemes: Sequence[Sequence[str]] | None = None
     """sentence > phoneme."""
     phoneme_ids: Sequence[int] | None = None
@@ -101,7 +106,9 @@ class DatasetFacts:
     phoneme_type: str = "espeak"
     """Of the phonemizer: `espeak`, or `text` where the text holds the phonemes."""
     limits: Mapping[str, float] = field(default_factory=dict)
-    """Thresholds that the user set in `[health]`, by their name."""
+    """Thresholds by their name: what rules declare in `HealthRuleSpec.limits`, or what the user set in `[health]`."""
+    orphans: tuple[str, ...] = ()
+    """Recordings that no row names, relative to `folder`."""
 
 
 @runtime_checkable
@@ -201,6 +208,26 @@ class Verifier(Protocol):
 
 
 @runtime_checkable
+class PhoneRecognizer(Protocol):
+    """Recordings to phones, whatever the language. One thread, one object: it need not be thread-safe."""
+
+    version: str
+    """Engine and model; part of every key of what was heard, so it changes when the phones may."""
+    sample_rate: int
+    """Hz that it wants."""
+
+    def hear(self, samples: Any) -> Sequence[str]:
+        """Phones in IPA, in their order; none where there is no speech.
+
+        Args:
+            samples: float32 numpy array of a mono recording at `sample_rate`, full scale = 1, of any length.
+        """
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+
+
+@runtime_checkable
 class Player(Protocol):
     """Makes a WAV heard.
 
@@ -219,3 +246,19 @@ class Player(Protocol):
 
     def stop(self) -> None:
         """Stop what plays; nothing when nothing plays."""
+
+
+@runtime_checkable
+class LivePlayer(Player, Protocol):
+    """A player that also plays what is still being made. Others get the WAV when it is complete."""
+
+    def play_live(self, blocks: Iterable[bytes], sample_rate: int) -> str:
+        """Play block after block without a gap, each as soon as it comes; returns one line for the user.
+
+        Args:
+            blocks: little-endian 16-bit mono samples, of any length; what asking for one raises is let through.
+            sample_rate: Hz.
+
+        Raises:
+            OSError: it could not be played; the message says why.
+        """

@@ -82,6 +82,8 @@ class HealthRuleSpec:
     summary: str = ""
     kinds: tuple[RuleKind, ...] = ()
     """Every kind of finding that it makes."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Thresholds that a user may change in `[health]`, and their usual values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +128,20 @@ class PlayerSpec:
     preference: int = 0
     """The highest available one plays when the user names none."""
     summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhoneRecognizerSpec:
+    """What hears which phones a recording holds. `target` is called as `target(settings)`, once for each thread, and
+    returns a `PhoneRecognizer`."""
+
+    name: str
+    target: str
+    preference: int = 0
+    """The highest available one hears when the user names none."""
+    summary: str = ""
+    available: Callable[[], str] | None = None
+    """Returns an empty string, or the one-line reason why it can't be used here. Must be light."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +15,20 @@ from workbench.api import Severity
 from workbench.cli.context import open_workspace, workspace_place
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console, ProgressLines
-from workbench.config import Workspace, propose_workspace, shown, workspace_to_toml, write_workspace
-from workbench.errors import ConfigError, DatasetError
+from workbench.config import (
+    WORKSPACE_FILE,
+    Workspace,
+    load_workspace,
+    propose_workspace,
+    settings_as_dict,
+    shown,
+    with_overrides,
+    workspace_to_toml,
+    write_workspace,
+)
+from workbench.errors import DatasetError
 
-SCAN = "workbench.workers.targets.health:scan"
+MEASURE = "workbench.workers.targets.health:measure_part"
 _SHOWN_PER_KIND = 30
 
 
@@ -37,29 +50,93 @@ def run_init(args: argparse.Namespace, console: Console) -> int:
 
 
 def run_health(args: argparse.Namespace, console: Console) -> int:
-    """Look at the whole dataset; exit code 1 when something blocks the training."""
-    workspace = open_workspace(args)
-    report = scan(workspace, console)
+    """Look at the whole dataset; exit code 1 when something can't be trained, with --strict also for warnings."""
+    workspace = open_workspace(args) if args.path is None else _workspace_of(args.path)
+    if args.shard is not None:
+        return _measure_shard(workspace, args, console)
+    report = scan(workspace, console, executor=args.executor)
+    if args.sarif is not None:
+        _write_sarif(report, workspace, args.sarif)
     console.answer(report)
     print_report(report, console, limit=None if args.all else _SHOWN_PER_KIND)
-    return NO if blocks(report) else OK
+    bad = ("error", "warning") if args.strict else ("error",)
+    return NO if any(finding["level"] in bad for finding in report["findings"]) else OK
 
 
-def scan(workspace: Workspace, console: Console) -> Mapping[str, Any]:
+def _workspace_of(path: Path) -> Workspace:
+    """The workspace of a folder or file; where there is none, one that fits the dataset, and is not written.
+
+    Raises:
+        ConfigError: there is one, and it is wrong.
+        DatasetError: there is no dataset.
+    """
+    if path.suffix == ".toml" or (path / WORKSPACE_FILE).exists():
+        return load_workspace(path)
+    proposal = propose_workspace(path, unfit=True)
+    if proposal.workspace is None:
+        raise DatasetError(proposal.reason)
+    folder = hashlib.blake2b(os.fsencode(proposal.workspace.root), digest_size=8).hexdigest()
+    return with_overrides(proposal.workspace, {"paths.cache": str(cache_folder() / folder)})
+
+
+def cache_folder() -> Path:
+    """Where what is remembered of datasets without a workspace goes."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "voice-workbench"
+
+
+def _write_sarif(report: Mapping[str, Any], workspace: Workspace, file: Path) -> None:
+    from workbench.cli.sarif import as_sarif
+
+    text = json.dumps(as_sarif(report, workspace), ensure_ascii=True, indent=1)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DatasetError(f"{file}: can't be written: {error.strerror or error}") from None
+
+
+def _measure_shard(workspace: Workspace, args: argparse.Namespace, console: Console) -> int:
+    from workbench.workers import Worker
+
+    part, parts = args.shard
+    with Worker("audio") as worker:
+        answer = worker.call(
+            MEASURE,
+            on_progress=ProgressLines(console, f"measuring part {part} of {parts}"),
+            part_number=part,
+            parts=parts,
+            executor_name=args.executor,
+            **_scanned(workspace),
+        )
+    console.answer(answer)
+    console.line(
+        f"part {part} of {parts}: {answer['measured']} recordings measured, {answer['known']} were known; "
+        f"remembered in {shown(Path(answer['memo']))}"
+    )
+    return OK
+
+
+def scan(workspace: Workspace, console: Console, *, executor: str = "auto") -> dict[str, Any]:
     """The report of the dataset scan, made in a worker.
 
     Raises:
         WorkbenchError: the dataset can't be read at all.
     """
     from workbench.workers import Worker
+    from workbench.workers.health_report import scan_with
 
-    if not workspace.file.exists():
-        raise ConfigError(f"{shown(workspace.file)}: there is no workspace file; write one with `workbench init`")
     with Worker("audio") as worker:
-        report: Mapping[str, Any] = worker.call(
-            SCAN, on_progress=ProgressLines(console, "looking at the dataset"), workspace_file=str(workspace.file)
-        )
-    return report
+        progress = ProgressLines(console, "looking at the dataset")
+        return scan_with(worker, on_progress=progress, executor_name=executor, **_scanned(workspace))
+
+
+def _scanned(workspace: Workspace) -> dict[str, Any]:
+    """What a worker is told of the workspace: its file, or its settings if it has none."""
+    settings = None if workspace.file.exists() else settings_as_dict(workspace)
+    return {"workspace_file": str(workspace.file), "settings": settings}
 
 
 def blocks(report: Mapping[str, Any]) -> bool:

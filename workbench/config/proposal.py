@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from core_vits.manifest import escapes
 from core_vits.phonemes import looks_like_ids, looks_phonetic
 from workbench.config.headers import AUDIO_SUFFIXES, sample_rate
 from workbench.config.settings import (
@@ -25,6 +26,8 @@ from workbench.config.workspace import WORKSPACE_FILE, Workspace
 
 _ROWS_LOOKED_AT = 200
 _RECORDINGS_LOOKED_AT = 50
+_FILES_LOOKED_AT = 1000
+_ANY_TEXT = (".txt", ".tsv", ".psv")
 _AUDIO_FOLDERS = ("wavs", "wav", "audio", "recordings", "clips", ".")
 
 # Letters that only one language of the many that share a script writes often, then the script's commonest language.
@@ -47,12 +50,20 @@ class Proposal(NamedTuple):
     """One line: what was found and guessed, or what is missing."""
 
 
-def propose_workspace(folder: Path) -> Proposal:
-    """Propose a workspace for `folder` from the table of texts and the recordings that lie there. Writes nothing."""
+def propose_workspace(folder: Path, *, unfit: bool = False) -> Proposal:
+    """Propose a workspace for a dataset from the table of texts and the recordings that lie there. Writes nothing.
+
+    Args:
+        folder: of the dataset, or its table.
+        unfit: whether a table will do that names none of the recordings, as for a check that says why.
+    """
     root = Path(folder).absolute()
-    if not root.is_dir():
+    tables = [root] if root.is_file() else []
+    if tables:
+        root = root.parent
+    elif not root.is_dir():
         return Proposal(None, f"{folder}: there is no such folder")
-    tables = _tables(root)
+    tables = tables or _tables(root)
     if not tables:
         return Proposal(
             None,
@@ -64,8 +75,13 @@ def propose_workspace(folder: Path) -> Proposal:
         audio = _audio_folder(root, table, form.rows)
         if form.rows and audio is not None:
             return _proposal(root, table, audio, form)
+        if table.suffix in _ANY_TEXT and len(tables) > 1:
+            continue  # a read-me, more likely than a table
         if form.problem:
             return Proposal(None, f"{table.relative_to(root)}: {form.problem}")
+        somewhere = _any_audio_folder(root, table) if unfit and form.rows else None
+        if somewhere is not None:
+            return _proposal(root, table, somewhere, form)
     return Proposal(
         None,
         f"{folder}: {tables[0].name} is here, but none of the recordings that it names; "
@@ -121,7 +137,7 @@ def _tables(root: Path) -> list[Path]:
     exact = [root / "metadata.csv"]
     named = sorted(root.glob("metadata*.csv"))
     deeper = sorted(root.glob("*/metadata*.csv"))
-    others = sorted(path for path in root.glob("*.csv"))
+    others = [path for pattern in ("*.csv", "*.tsv", "*.psv", "*.txt") for path in sorted(root.glob(pattern))]
     unique = dict.fromkeys(path for path in (*exact, *named, *deeper, *others) if path.is_file())
     return list(unique)
 
@@ -176,9 +192,20 @@ def _audio_folder(root: Path, table: Path, rows: Sequence[Sequence[str]]) -> Pat
     return best
 
 
+def _any_audio_folder(root: Path, table: Path) -> Path | None:
+    """A folder that holds recordings, whatever the table calls them."""
+    for base, name in itertools.product((table.parent, root), _AUDIO_FOLDERS):
+        place = base / name
+        if place.is_dir() and any(
+            path.suffix.lower() in AUDIO_SUFFIXES for path in itertools.islice(place.iterdir(), 1000)
+        ):
+            return place
+    return None
+
+
 def _recording(folder: Path, name: str) -> Path | None:
     """The recording that the first column names; None when there is none."""
-    if not name or "\0" in name:
+    if not name or "\0" in name or escapes(folder, name):
         return None
     try:
         return next((path for suffix in ("", *AUDIO_SUFFIXES) if (path := folder / f"{name}{suffix}").is_file()), None)

@@ -131,7 +131,7 @@ def _parse(source: Source) -> dict[str, Any]:
 
 
 def _workspace(data: Mapping[str, Any], source: Source, *, file: Path, root: Path) -> Workspace:
-    known = (*TABLES, "plugins")
+    known = (*TABLES, "health", "plugins")
     for name, value in data.items():
         if name not in known:
             kind = "table" if isinstance(value, Mapping) else "key"
@@ -145,7 +145,16 @@ def _workspace(data: Mapping[str, Any], source: Source, *, file: Path, root: Pat
     tables = {name: _build(cls, data.get(name, {}), source, (name,)) for name, cls in TABLES.items()}
     plugins = data.get("plugins", {})
     _check_plugins(plugins, source)
-    return Workspace(file=file, root=root, plugins=dict(plugins), **tables)
+    health = _thresholds(data.get("health", {}), source)
+    return Workspace(file=file, root=root, health=health, plugins=dict(plugins), **tables)
+
+
+def _thresholds(table: Mapping[str, Any], source: Source) -> dict[str, float]:
+    """`[health]`; its names are the rules', which are not loaded here."""
+    for name, value in table.items():
+        if not _is_number(value):
+            raise source.error(f"{name} in [health] is {_kind(value)}; a number is wanted", ("health",), name)
+    return {name: float(value) for name, value in table.items()}
 
 
 def _owner(key: str) -> str:

@@ -31,7 +31,7 @@ TABLES: Mapping[str, type[Any]] = MappingProxyType(
         "paths": PathSettings,
     }
 )
-"""Tables of the workspace file in the order in which they are written; `[plugins]` is the last."""
+"""Tables of the workspace file in the order in which they are written; `[health]` and `[plugins]` come last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,8 @@ class Workspace:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     start: StartSettings = field(default_factory=StartSettings)
     paths: PathSettings = field(default_factory=PathSettings)
+    health: Mapping[str, float] = field(default_factory=dict)
+    """`[health]`: thresholds of the health check, by their name; the rules say which there are."""
     plugins: Mapping[str, Any] = field(default_factory=dict)
     """`[plugins]` as it stands in the file: `disabled`, and one table a plugin."""
 
@@ -61,6 +63,11 @@ class Workspace:
     def audio_folder(self) -> Path:
         """The folder of the recordings."""
         return self._absolute(self.dataset.audio)
+
+    @property
+    def curation(self) -> Path:
+        """The folder of what was decided about single rows."""
+        return self._absolute(self.dataset.curation)
 
     @property
     def runs(self) -> Path:

@@ -26,6 +26,7 @@ def settings_as_dict(workspace: Workspace) -> dict[str, Any]:
     Root and file are not in it: whoever stores the tables elsewhere adds a table `workspace` with both.
     """
     tables: dict[str, Any] = {name: _plain(dataclasses.asdict(getattr(workspace, name))) for name in TABLES}
+    tables["health"] = dict(workspace.health)
     tables["plugins"] = {"disabled": [], **_plain(workspace.plugins)}
     return tables
 
@@ -47,6 +48,8 @@ def workspace_to_toml(workspace: Workspace, *, head: Sequence[str] = (), notes: 
             note = (notes or {}).get(f"{name}.{item.name}")
             pieces.append(_comment(item.metadata["about"]) + (_comment(note) if note else ""))
             pieces.append(tomli_w.dumps({item.name: value}))
+    pieces.append("\n# Thresholds of the health check, by name; the manual's page is `data`.\n")
+    pieces.append(tomli_w.dumps({"health": dict(workspace.health)}))
     plugins = {"disabled": [], **_plain(workspace.plugins)}
     pieces.append("\n# Names of plugins that are not loaded; settings of a plugin stand in [plugins.<name>].\n")
     pieces.append(tomli_w.dumps({"plugins": plugins}))

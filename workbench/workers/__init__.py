@@ -4,6 +4,6 @@ Three pools exist by convention: `text` (phonemizers), `audio` (players) and `to
 it starts with the first call, lives on for the next ones, and is replaced when it dies.
 """
 
-from workbench.workers.client import POOLS, Progress, Worker
+from workbench.workers.client import POOLS, Part, Progress, Worker
 
-__all__ = ["POOLS", "Progress", "Worker"]
+__all__ = ["POOLS", "Part", "Progress", "Worker"]

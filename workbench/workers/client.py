@@ -23,6 +23,8 @@ POOLS = ("text", "audio", "torch")
 
 Progress = Callable[[float, float, str], None]
 """Called with done, total and what is being done."""
+Part = Callable[[Any], None]
+"""Called with a piece of a long answer, as soon as it is there."""
 
 _KEPT_LINES = 60
 _LOG_LIMIT = 1_000_000
@@ -75,13 +77,20 @@ class Worker:
         return process.popen.pid if process is not None and process.alive() else None
 
     def call(
-        self, target: str, *, timeout: float | None = None, on_progress: Progress | None = None, **kwargs: Any
+        self,
+        target: str,
+        *,
+        timeout: float | None = None,
+        on_progress: Progress | None = None,
+        on_part: Part | None = None,
+        **kwargs: Any,
     ) -> Any:
         """Run `target` (`package.module:function`) in the worker and return its JSON value.
 
         Args:
             timeout: seconds after which the worker is killed; None waits for ever.
             on_progress: called on this thread; the target must take a parameter `progress`.
+            on_part: called on this thread; the target must take a parameter `part`.
             kwargs: JSON values.
 
         Raises:
@@ -97,9 +106,9 @@ class Worker:
                 self._calling, self._cancelled = True, False
             deadline = None if timeout is None else time.monotonic() + timeout
             try:
-                answer = self._ask(request, deadline, on_progress)
+                answer = self._ask(request, deadline, on_progress, on_part)
                 # A worker that died while idle (the kernel's out-of-memory killer, say) never began the call.
-                return self._ask(request, deadline, on_progress) if answer is _NEVER_BEGAN else answer
+                return self._ask(request, deadline, on_progress, on_part) if answer is _NEVER_BEGAN else answer
             except WorkbenchError:
                 raise
             except BaseException:
@@ -138,7 +147,7 @@ class Worker:
                 self._process = _Process(self.pool, self.log)
             return self._process
 
-    def _ask(self, request: bytes, deadline: float | None, on_progress: Progress | None) -> Any:
+    def _ask(self, request: bytes, deadline: float | None, on_progress: Progress | None, on_part: Part | None) -> Any:
         """Hand the request over and wait; `_NEVER_BEGAN` if the worker was dead before the call reached it."""
         process = self._begin()
         began = False
@@ -164,6 +173,9 @@ class Worker:
             elif "progress" in message:
                 if on_progress is not None:
                     on_progress(*message["progress"])
+            elif "part" in message:
+                if on_part is not None:
+                    on_part(message["part"])
             elif "error" in message:
                 raise wire.error_from_message(message["error"])
             else:
@@ -197,9 +209,10 @@ class _Process:
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
-            # OMP_WAIT_POLICY: threads that wait by spinning starve a training on the same cores.
+            # Threads that wait by spinning starve a training on the same cores; NumPy's matrices are small here.
             env={
                 "OMP_WAIT_POLICY": "PASSIVE",
+                "OPENBLAS_NUM_THREADS": "1",
                 **os.environ,
                 "PYTHONUNBUFFERED": "1",
                 "PYTHONIOENCODING": "utf-8:backslashreplace",
@@ -240,8 +253,10 @@ class _Process:
         Raises:
             TimeoutError: the deadline (monotonic seconds) passed.
         """
+        looked_at = 0
         while True:
-            end = self._received.find(b"\n")
+            end = self._received.find(b"\n", looked_at)
+            looked_at = len(self._received)
             if end >= 0:
                 line = bytes(self._received[:end])
                 del self._received[: end + 1]

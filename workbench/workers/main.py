@@ -79,8 +79,11 @@ def _answer(request: dict[str, Any], answers: BinaryIO) -> bytes:
     try:
         function = _find(request["target"])
         kwargs = dict(request["kwargs"])
-        if "progress" in inspect.signature(function).parameters:
+        wanted = inspect.signature(function).parameters
+        if "progress" in wanted:
             kwargs["progress"] = _progress_sender(number, answers)
+        if "part" in wanted:
+            kwargs["part"] = lambda part: answers.write(wire.encode({"id": number, "part": part}))
         return wire.encode({"id": number, "result": function(**kwargs)})
     except BaseException as error:  # noqa: BLE001 - SystemExit of a library must not end the worker either
         trace = traceback.format_exc()

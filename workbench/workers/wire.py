@@ -2,6 +2,7 @@
 
 client → worker   {"id": 7, "target": "package.module:function", "kwargs": {…}}
 worker → client   {"id": 7, "progress": [done, total, "what"]}       any number of times
+                  {"id": 7, "part": {…}}                             any number of times: a piece of a long answer
                   {"id": 7, "result": …}                             once, or
                   {"id": 7, "error": {"class": "ExportError", "message": "…", "traceback": "…"}}
 """

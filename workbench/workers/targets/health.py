@@ -1,100 +1,147 @@
 """The scan of a dataset: every row, recording and text once, judged by the rules that plugins registered.
 
-A worker runs it; it can be called directly as well.
+A worker runs it; it can be called directly as well. Table and folder are read first, then recordings are measured and
+texts phonemized in blocks of rows, in as many processes as there are; rules are asked here, in the order of the rows.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from core_vits.audio import AudioError, read_recording
-from core_vits.manifest import Manifest, ManifestError, Problem, Row, find_recording
+from core_vits.manifest import Row
 from core_vits.phonemes import NUM_SYMBOLS
-from workbench.api import DatasetFacts, Finding, HealthRule, Severity, Utterance
-from workbench.config import HOP_LENGTH, Workspace, load_workspace
-from workbench.errors import ConfigError, DatasetError, PluginError
+from workbench.api import DatasetFacts, Finding, Needs, Severity, Utterance
+from workbench.config import HOP_LENGTH, Workspace
+from workbench.errors import ConfigError, PluginError
 from workbench.host import Host
-from workbench.jobs.dataset import own_phoneme_map, read_table
+from workbench.jobs.dataset import own_phoneme_map
+from workbench.scan.decoding import Examined
+from workbench.workers.health_report import HealthReport
 from workbench.workers.targets.frontend import FrontEnd, Spoken, front_end
-from workbench.workers.targets.health_summary import Scan, summary
-
-Progress = Callable[[float, float, str], None]
-
-# What a problem of the metadata file does to a training, beside what `Problem.skipped` says.
-_PROBLEM_SEVERITY = MappingProxyType(
-    {"blank": Severity.INFO, "bom": Severity.INFO, "quote": Severity.INFO, "extra-columns": Severity.WARNS}
-)
-_TEXTS_AT_ONCE = 32
-_UNUSABLE = frozenset({Severity.BLOCKS, Severity.DROPS})
+from workbench.workers.targets.health_drift import phonemizer_drift
+from workbench.workers.targets.health_rules import Rules
+from workbench.workers.targets.health_source import Progress, Source, Structure
+from workbench.workers.targets.health_summary import summary
+from workbench.workers.targets.health_telling import Part, Telling
+from workbench.workers.targets.health_work import Work, open_workspace
 
 
-def scan(workspace_file: str, progress: Progress | None = None) -> dict[str, Any]:
+def scan(
+    workspace_file: str,
+    progress: Progress | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    executor_name: str = "auto",
+) -> dict[str, Any]:
     """Look at the whole dataset of a workspace.
 
     Args:
         workspace_file: `workbench.toml` or its folder.
         progress: called with rows done, rows in all, and what is being done.
+        settings: of a workspace that has no file, as `workbench.config.settings_as_dict` gives them.
+        executor_name: where recordings are measured; see `workbench.executors.NAMES`.
 
     Returns:
-        `summary` (counts, hours, lengths, rates, phoneme coverage), `findings` (`Finding.as_json`, the worst first) and
-        `utterances` (`row`, `file`, `path`, `text`, `speaker`, `seconds`, `sample_rate`, `channels`, `peak`,
-        `chars_per_second`, `phonemes`, `verdict`).
+        `summary` (counts, hours, lengths, rates, phoneme coverage), `kinds` (what each kind of finding means, by its
+        name), `findings` (`Finding.as_json` and `level`, the worst first) and `utterances` (`row`, `file`, `path`,
+        `text`, `speaker`, `seconds`, `sample_rate`, `channels`, `peak`, `chars_per_second`, `phonemes`, `kind`,
+        `encoding`, `measures`, `verdict`).
 
     Raises:
         DatasetError: the metadata can't be read at all.
         ConfigError: the workspace can't be read.
+        EnvironmentProblem: the executor can't be used here.
     """
-    workspace = load_workspace(Path(workspace_file))
+    report = HealthReport()
+    end = scan_in_parts(workspace_file, report.add, progress, settings=settings, executor_name=executor_name)
+    return report.finish(end)
+
+
+def scan_in_parts(
+    workspace_file: str,
+    part: Part,
+    progress: Progress | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    executor_name: str = "auto",
+) -> dict[str, Any]:
+    """As `scan`; what is found is handed to `part` as soon as it is, for `HealthReport` to put together."""
+    workspace = open_workspace(workspace_file, settings)
+    dataset = Structure(workspace)
+    telling = Telling(part, Path(workspace.dataset.metadata).name)
+    telling.begin(dataset)
     host = Host.load(workspace)
-    manifest = _manifest(workspace)
-    state = Scan()
-    front = _front_end(workspace, host, state)
-    facts = _facts(workspace, front)
-    rules = _rules(host, facts, state)
-    name = Path(workspace.dataset.metadata).name
-    state.findings += [_problem_finding(problem, name) for problem in manifest.problems]
-    for utterance, peak in _utterances(workspace, manifest.rows, front, name, progress, state):
-        found = list(_check(rules, utterance, state))
-        state.findings += found
-        state.utterances.append(_as_json(utterance, peak, found))
-    for rule_name, rule in list(rules.items()):
-        state.findings += _guarded(rule_name, rules, rule.finish, state)
+    rules = Rules(host)
+    telling.found(rules.unknown_limits(workspace.health))
+    front = _front_end(workspace, host, telling)
     if front is not None:
-        front.close()
-    _apply_late_verdicts(state, name)
-    order = list(Severity)
-    state.findings.sort(key=lambda finding: (order.index(finding.severity), _line(finding), finding.rule))
-    return {
-        "summary": summary(workspace, manifest, state, facts, front),
-        "findings": [finding.as_json() for finding in state.findings],
-        "utterances": state.utterances,
-    }
-
-
-def _manifest(workspace: Workspace) -> Manifest:
+        telling.found(phonemizer_drift(workspace, front))
+    facts = _facts(workspace, front, dataset, rules)
+    telling.found(rules.make(facts))
+    source = Source(dataset, front, Work(dataset.root, workspace_file, settings), executor_name)
+    samples = Needs.SAMPLES in rules.needs
     try:
-        manifest = read_table(workspace)
-    except ManifestError as error:
-        raise DatasetError(str(error)) from None
-    if not workspace.audio_folder.is_dir():
-        raise DatasetError(
-            f"{workspace.dataset.audio}: there is no such folder of recordings. Correct [dataset] audio."
-        )
-    if not os.access(workspace.audio_folder, os.R_OK | os.X_OK):
-        raise DatasetError(f"{workspace.dataset.audio}: the folder can't be read. Correct its permissions.")
-    return manifest
+        for row, examined, spoken in source.rows(progress):
+            utterance = _utterance(dataset, row, examined, spoken, telling.name)
+            why = dataset.curation.why_excluded(row)
+            if why is not None:
+                telling.excluded(utterance, why)
+                continue
+            telling.seen.heard(spoken)
+            found = rules.check(_with_samples(utterance) if samples else utterance)
+            telling.utterance(utterance, found)
+    finally:
+        source.close()
+        if front is not None:
+            front.close()
+    telling.found(rules.finish())
+    return telling.end(rules, lambda: summary(workspace, dataset.manifest, telling.seen, facts, front))
 
 
-def _front_end(workspace: Workspace, host: Host, state: Scan) -> FrontEnd | None:
+def measure_part(
+    workspace_file: str,
+    part_number: int,
+    parts: int,
+    progress: Progress | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    executor_name: str = "auto",
+) -> dict[str, Any]:
+    """Only measure a part of the recordings, into a memo of its own that later scans read.
+
+    Args:
+        workspace_file: see `scan`.
+        part_number: 1 for the first.
+        parts: how many there are.
+        progress: see `scan`.
+        settings: see `scan`.
+        executor_name: see `scan`.
+
+    Returns:
+        `measured` and `known` recordings, and the file of the `memo`.
+
+    Raises:
+        DatasetError, ConfigError, EnvironmentProblem: see `scan`.
+    """
+    workspace = open_workspace(workspace_file, settings)
+    dataset = Structure(workspace, memo_part=f"{part_number}-of-{parts}" if parts > 1 else "")
+    source = Source(dataset, None, Work(dataset.root, workspace_file, settings), executor_name)
+    try:
+        measured, known = source.measure(slice(part_number - 1, None, parts), progress)
+    finally:
+        source.close()
+    return {"measured": measured, "known": known, "memo": str(dataset.memo.file)}
+
+
+def _front_end(workspace: Workspace, host: Host, telling: Telling) -> FrontEnd | None:
     """The phonemizer and the map; without one the scan goes on and says that training can't start."""
 
     def say(rule: str, severity: Severity, message: str) -> None:
-        state.findings.append(Finding(rule=rule, severity=severity, subject="[text]", message=message))
+        telling.found([Finding(rule=rule, severity=severity, subject="[text]", message=message)])
 
     try:
         own = own_phoneme_map(workspace)
@@ -108,7 +155,7 @@ def _front_end(workspace: Workspace, host: Host, state: Scan) -> FrontEnd | None
     return None
 
 
-def _facts(workspace: Workspace, front: FrontEnd | None) -> DatasetFacts:
+def _facts(workspace: Workspace, front: FrontEnd | None, dataset: Structure, rules: Rules) -> DatasetFacts:
     return DatasetFacts(
         folder=workspace.audio_folder,
         metadata=workspace.metadata,
@@ -123,145 +170,50 @@ def _facts(workspace: Workspace, front: FrontEnd | None) -> DatasetFacts:
         multi_speaker=workspace.dataset.multi_speaker,
         dataset_type=workspace.dataset.type,
         phoneme_type=front.phoneme_type if front is not None else "espeak",
+        limits={**rules.limits, **workspace.health},
+        orphans=dataset.orphans,
     )
 
 
-def _rules(host: Host, facts: DatasetFacts, state: Scan) -> dict[str, HealthRule]:
-    """The rules of all plugins; one that can't be made is reported and left out."""
-    rules: dict[str, HealthRule] = {}
-    for registered in host.health_rules():
-        spec = registered.spec
-        try:
-            rules[spec.name] = host.resolve(spec.target)(facts)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            state.findings.append(_broken_rule(spec.name, error))
-    return rules
-
-
-def _broken_rule(name: str, error: Exception) -> Finding:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return Finding(
-        rule=f"{name}.failed",
-        severity=Severity.WARNS,
-        subject=f"rule {name}",
-        message=f"the rule stopped working ({reason}): what it looks for was not checked. See `workbench plugins`.",
+def _utterance(dataset: Structure, row: Row, examined: Examined | None, spoken: Spoken | None, table: str) -> Utterance:
+    utterance = Utterance(
+        row=row.line,
+        file=row.file,
+        path=dataset.paths[row.file],
+        text=row.text,
+        speaker=row.speaker,
+        subject=f"{table}:{row.line}",
     )
-
-
-def _guarded(
-    name: str, rules: dict[str, HealthRule], ask: Callable[[], Iterable[Finding]], state: Scan
-) -> list[Finding]:
-    """The findings of one rule; a rule that raises is reported once and asked no more."""
-    try:
-        return list(ask())
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-        rules.pop(name, None)
-        state.findings.append(_broken_rule(name, error))
-        return []
-
-
-def _check(rules: dict[str, HealthRule], utterance: Utterance, state: Scan) -> Iterator[Finding]:
-    for name, rule in list(rules.items()):
-        yield from _guarded(name, rules, lambda rule=rule: rule.check(utterance), state)  # type: ignore[misc]
-
-
-def _utterances(
-    workspace: Workspace,
-    rows: Sequence[Row],
-    front: FrontEnd | None,
-    name: str,
-    progress: Progress | None,
-    state: Scan,
-) -> Iterator[tuple[Utterance, float | None]]:
-    """Each row with its recording decoded and its text phonemized, and its peak; samples are dropped right after."""
-    for begin in range(0, len(rows), _TEXTS_AT_ONCE):
-        part = rows[begin : begin + _TEXTS_AT_ONCE]
-        spoken = front.read(part) if front is not None else [None] * len(part)
-        for index, (row, words) in enumerate(zip(part, spoken, strict=True)):
-            if progress is not None:
-                progress(begin + index, len(rows), "recordings")
-            utterance = Utterance(
-                row=row.line,
-                file=row.file,
-                path=find_recording(workspace.audio_folder, row.file),
-                text=row.text,
-                speaker=row.speaker,
-                subject=f"{name}:{row.line}",
-            )
-            if words is not None:
-                utterance = _with_phonemes(utterance, words, state)
-            yield _with_audio(utterance)
-    if progress is not None:
-        progress(len(rows), len(rows), "recordings")
-
-
-def _with_phonemes(utterance: Utterance, spoken: Spoken, state: Scan) -> Utterance:
-    for sentence in spoken.sentences:
-        state.phonemes.update(sentence)
-    state.missing.update(spoken.missing)
-    ids = spoken.ids if spoken.phonemes else ()
-    return replace(utterance, phonemes=spoken.sentences, phoneme_ids=ids, phoneme_error=spoken.error)
-
-
-def _with_audio(utterance: Utterance) -> tuple[Utterance, float | None]:
-    if utterance.path is None:
-        return utterance, None
-    try:
-        recording = read_recording(utterance.path)
-    except AudioError as error:
-        return replace(utterance, audio_error=str(error)), None
-    complete = replace(
+    if spoken is not None:
+        ids = spoken.ids if spoken.phonemes else ()
+        utterance = replace(utterance, phonemes=spoken.sentences, phoneme_ids=ids, phoneme_error=spoken.error)
+    if examined is None:
+        near = dataset.listing.near(row.file)
+        return replace(
+            utterance,
+            container=dataset.special(row.file),
+            near="" if near is None else near.name,
+            near_by="" if near is None else near.by,
+        )
+    container, measures = examined.container, examined.measures
+    if container.problem:
+        kept = measures if measures is not None and measures.not_finite else None
+        return replace(utterance, container=container, measures=kept, audio_error=container.problem)
+    return replace(
         utterance,
-        seconds=len(recording.samples) / recording.sample_rate,
-        sample_rate=recording.sample_rate,
-        channels=recording.channels,
-        samples=recording.samples,
-    )
-    return complete, recording.peak
-
-
-def _as_json(utterance: Utterance, peak: float | None, found: Sequence[Finding]) -> dict[str, Any]:
-    seconds = utterance.seconds
-    return {
-        "row": utterance.row,
-        "file": utterance.file,
-        "path": None if utterance.path is None else str(utterance.path),
-        "text": utterance.text,
-        "speaker": utterance.speaker,
-        "seconds": None if seconds is None else round(seconds, 3),
-        "sample_rate": utterance.sample_rate,
-        "channels": utterance.channels,
-        "peak": None if peak is None else round(peak, 4),
-        "chars_per_second": round(len(utterance.text.strip()) / seconds, 2) if seconds else None,
-        "phonemes": " ".join("".join(sentence) for sentence in utterance.phonemes or ()),
-        "verdict": _verdict(finding.severity for finding in found),
-    }
-
-
-def _verdict(severities: Iterable[Severity]) -> str:
-    """`drops`, `warns` or `ok`: the worst that was found about a row."""
-    found = set(severities)
-    if found & _UNUSABLE:
-        return str(Severity.DROPS)
-    return str(Severity.WARNS if Severity.WARNS in found else Severity.OK)
-
-
-def _apply_late_verdicts(state: Scan, name: str) -> None:
-    """What a rule said of a row only at the end counts as well."""
-    late: dict[str, list[Severity]] = {}
-    for finding in state.findings:
-        late.setdefault(finding.subject, []).append(finding.severity)
-    for item in state.utterances:
-        item["verdict"] = _verdict(late.get(f"{name}:{item['row']}", ()))
-
-
-def _problem_finding(problem: Problem, name: str) -> Finding:
-    severity = _PROBLEM_SEVERITY.get(problem.kind, Severity.DROPS if problem.skipped else Severity.WARNS)
-    return Finding(
-        rule=f"metadata.{problem.kind}", severity=severity, subject=f"{name}:{problem.line}", message=problem.message
+        container=container,
+        measures=measures,
+        seconds=None if measures is None else measures.seconds,
+        sample_rate=container.sample_rate,
+        channels=container.channels,
     )
 
 
-def _line(finding: Finding) -> int:
-    digits = finding.subject.rpartition(":")[2]
-    return int(digits) if digits.isdecimal() else 0
+def _with_samples(utterance: Utterance) -> Utterance:
+    """With the recording itself, which a rule asked for; it is dropped right after."""
+    if utterance.path is None or utterance.audio_error:
+        return utterance
+    try:
+        return replace(utterance, samples=read_recording(utterance.path).samples)
+    except AudioError as error:
+        return replace(utterance, audio_error=str(error))

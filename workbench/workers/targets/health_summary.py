@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -13,38 +13,57 @@ import numpy as np
 
 from core_vits.manifest import Manifest
 from core_vits.phonemes import BOS, EOS, PAD
-from workbench.api import DatasetFacts, Finding, Severity
+from workbench.api import DatasetFacts, Severity
 from workbench.config import Workspace
-from workbench.workers.targets.frontend import FrontEnd
+from workbench.workers.targets.frontend import FrontEnd, Spoken
+
+EXCLUDED = "excluded"
+"""Verdict of a row that is not trained because its owner said so."""
 
 # Upper edges of the length histogram, seconds; the last bin is open.
 _EDGES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
 
 
-@dataclass(slots=True)
-class Scan:
-    """What a scan has found so far."""
+# Of an utterance, what the summary needs; a hundred thousand whole ones would be half a gigabyte.
+_KEPT = ("row", "speaker", "seconds", "sample_rate", "verdict")
 
-    findings: list[Finding] = field(default_factory=list)
+
+@dataclass(slots=True)
+class Seen:
+    """What a scan has seen so far."""
+
+    findings: Counter[str] = field(default_factory=Counter)
+    """By severity."""
     utterances: list[dict[str, Any]] = field(default_factory=list)
     phonemes: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
 
+    def add(self, utterance: Mapping[str, Any]) -> None:
+        """Count an utterance of the report."""
+        self.utterances.append({name: utterance[name] for name in _KEPT})
+
+    def heard(self, spoken: Spoken | None) -> None:
+        """Count phonemes."""
+        if spoken is not None:
+            for sentence in spoken.sentences:
+                self.phonemes.update(sentence)
+            self.missing.update(spoken.missing)
+
 
 def summary(
-    workspace: Workspace, manifest: Manifest, state: Scan, facts: DatasetFacts, front: FrontEnd | None
+    workspace: Workspace, manifest: Manifest, state: Seen, facts: DatasetFacts, front: FrontEnd | None
 ) -> dict[str, Any]:
     """The `summary` of a scan; see `workbench.workers.targets.health.scan`."""
-    usable = [item for item in state.utterances if item["verdict"] != Severity.DROPS]
+    usable = [item for item in state.utterances if item["verdict"] not in (Severity.DROPS, EXCLUDED)]
     seconds = sorted(item["seconds"] for item in state.utterances if item["seconds"] is not None)
     rates = Counter(item["sample_rate"] for item in state.utterances if item["sample_rate"])
     symbols = set(facts.phoneme_id_map) - {PAD, BOS, EOS}
-    counts = Counter(str(finding.severity) for finding in state.findings)
     return {
         "metadata": os.path.relpath(manifest.path, workspace.root),
         "rows": len(manifest.rows) + sum(problem.skipped for problem in manifest.problems),
         "clips": len(state.utterances),
         "usable": len(usable),
+        "excluded": sum(item["verdict"] == EXCLUDED for item in state.utterances),
         "hours": round(sum(seconds) / 3600, 4),
         "usable_hours": round(sum(item["seconds"] or 0.0 for item in usable) / 3600, 4),
         "speakers": len({item["speaker"] for item in state.utterances if item["speaker"] is not None}),
@@ -60,7 +79,7 @@ def summary(
             "unknown": dict(state.missing.most_common()),
             "counts": dict(state.phonemes.most_common()),
         },
-        "findings": {str(severity): counts[str(severity)] for severity in Severity},
+        "findings": {str(severity): state.findings[str(severity)] for severity in Severity},
     }
 
 

@@ -1,0 +1,171 @@
+"""The verb `health` on datasets of all layouts, and what CI systems take from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scan_sounds import speech, write
+
+from workbench.config import propose_workspace
+
+from .conftest import HEAD, Command, copy_demo
+
+TEXTS = [f"Это предложение номер {word}." for word in ("один", "два", "три", "четыре", "пять", "шесть")]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def layout(folder: Path, rows: list[str], files: list[str], table: str = "metadata.csv") -> Path:
+    for number, file in enumerate(files, 1):
+        write(folder / file, speech(number))
+    (folder / table).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return folder
+
+
+WAVS = [f"wavs/{number}.wav" for number in range(1, 7)]
+LAYOUTS: dict[str, tuple[list[str], list[str], str]] = {
+    "two columns": ([f"{n}.wav|{text}" for n, text in enumerate(TEXTS, 1)], WAVS, "metadata.csv"),
+    "without suffix": ([f"{n}|{text}" for n, text in enumerate(TEXTS, 1)], WAVS, "metadata.csv"),
+    "LJSpeech": ([f"{n}|{text.replace('.', ' 1.')}|{text}" for n, text in enumerate(TEXTS, 1)], WAVS, "metadata.csv"),
+    "speakers": ([f"{n}|{'ab'[n % 2]}|{text}" for n, text in enumerate(TEXTS, 1)], WAVS, "metadata.csv"),
+    "ids": ([f"{n}|{text}|1 0 {n + 13} 0 2" for n, text in enumerate(TEXTS, 1)], WAVS, "metadata.csv"),
+    "names with a folder": ([f"wavs/{n}.wav|{text}" for n, text in enumerate(TEXTS, 1)], WAVS, "metadata.csv"),
+    "subfolders": (
+        [f"day{n % 2}/{n}.wav|{text}" for n, text in enumerate(TEXTS, 1)],
+        [f"wavs/day{n % 2}/{n}.wav" for n in range(1, 7)],
+        "metadata.csv",
+    ),
+    "beside the table": (
+        [f"{n}|{text}" for n, text in enumerate(TEXTS, 1)],
+        [f"{n}.flac" for n in range(1, 7)],
+        "metadata.csv",
+    ),
+    "tabs": ([f"{n}.wav\t{text}" for n, text in enumerate(TEXTS, 1)], WAVS, "train.tsv"),
+    "a list of files": ([f"wavs/{n}.wav|{text}" for n, text in enumerate(TEXTS, 1)], WAVS, "filelist.txt"),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_any_common_layout_is_checked_without_a_workspace(name: str, workbench: Command, folder: Path) -> None:
+    rows, files, table = LAYOUTS[name]
+    data = layout(folder / "data", rows, files, table)
+    before = sorted(data.rglob("*"))
+    outcome = workbench("health", "data", "--json")
+    report = outcome.json
+    assert report["summary"]["clips"] == 6, outcome.err
+    assert [item["seconds"] for item in report["utterances"]] == [len(speech(n)) / 16_000 for n in range(1, 7)]
+    assert report["summary"]["speakers"] == (2 if name == "speakers" else 0)
+    assert not [item for item in report["findings"] if item["level"] == "error"]
+    assert outcome.code == 0
+    assert sorted(data.rglob("*")) == before
+    assert workbench("health", f"data/{table}", "--json").json["utterances"] == report["utterances"]
+
+
+def test_errors_end_with_1_and_warnings_only_if_strict(workbench: Command, folder: Path) -> None:
+    rows, files, _ = LAYOUTS["two columns"]
+    data = layout(folder / "data", rows, files)
+    (data / "workbench.toml").write_text(
+        HEAD + "[audio]\nsample_rate = 16000\n[training]\nbatch_size = 4\nvalidation_split = 0.2\n"
+    )
+    assert workbench("health", "data").code == 0
+    assert workbench("health", "data", "--strict").code == 0
+    warned = [*rows[:-1], rows[-1].replace("о", "o", 1)]  # a Latin letter
+    (data / "metadata.csv").write_text("\n".join(warned), encoding="utf-8")
+    assert workbench("health", "data").code == 0
+    assert workbench("health", "data", "--strict").code == 1
+    (data / "wavs" / "1.wav").unlink()
+    assert workbench("health", "data").code == 1
+
+
+def test_a_table_that_names_no_recording_is_checked_and_says_so(workbench: Command, folder: Path) -> None:
+    rows, files, _ = LAYOUTS["two columns"]
+    layout(folder / "data", [f"Clip{row}" for row in rows], files)
+    outcome = workbench("health", "data", "--json")
+    assert outcome.code == 1
+    assert [item["rule"] for item in outcome.json["findings"]].count("recording.missing") == 6
+    assert propose_workspace(folder / "data").workspace is None  # a training needs one that fits
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("nowhere", "nowhere: there is no such folder"), ("empty", "empty: no metadata.csv here")],
+)
+def test_what_is_no_dataset_is_one_line(name: str, says: str, workbench: Command, folder: Path) -> None:
+    (folder / "empty").mkdir()
+    outcome = workbench("health", name)
+    assert outcome.code == 2
+    assert outcome.error.startswith(says)
+
+
+def test_a_part_is_measured_and_nothing_judged(workbench: Command, folder: Path) -> None:
+    rows, files, _ = LAYOUTS["two columns"]
+    layout(folder / "data", rows, files)
+    answers = [workbench("health", "data", "--shard", f"{part}/4", "--json").json for part in range(1, 5)]
+    assert [answer["measured"] for answer in answers] == [2, 2, 1, 1]
+    assert workbench("health", "data", "--shard", "5/4").code == 2
+    assert workbench("health", "data", "--shard", "0/4").code == 2
+    assert workbench("health", "data", "--shard", "2").code == 2
+
+
+# --- SARIF ---
+
+
+@pytest.fixture
+def sarif(workbench: Command, folder: Path, repo: Path) -> dict[str, Any]:
+    """The report of a dataset with faults of many kinds."""
+    copy_demo(repo, folder, 8)
+    (folder / "workbench.toml").write_text(HEAD + "[audio]\nsample_rate = 16000\n[health]\nnonsense = 1\n")
+    with (folder / "metadata.csv").open("a", encoding="utf-8") as file:
+        file.write("gone file.wav|Нет её.\n\nодно\n")
+    outcome = workbench("health", "--sarif", "out.sarif", "--json")
+    assert outcome.code == 1
+    log = json.loads((folder / "out.sarif").read_bytes())
+    assert len(log["runs"][0]["results"]) == len(outcome.json["findings"])
+    return dict(log)
+
+
+def test_sarif_names_file_line_and_kind_of_each_finding(sarif: dict[str, Any], folder: Path) -> None:
+    (run,) = sarif["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    for result in run["results"]:
+        assert result["level"] in ("error", "warning", "note")
+        if "ruleIndex" in result:
+            assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+    at = {
+        (result["ruleId"], place["artifactLocation"]["uri"], place.get("region", {}).get("startLine"))
+        for result in run["results"]
+        for place in [result["locations"][0]["physicalLocation"]]
+    }
+    assert {
+        ("recording.missing", "metadata.csv", 9),
+        ("metadata.blank", "metadata.csv", 10),
+        ("metadata.columns", "metadata.csv", 11),
+        ("health.limit", "workbench.toml", None),
+    } <= at
+    assert run["originalUriBaseIds"]["%SRCROOT%"]["uri"] == f"{folder.as_uri()}/"
+
+
+def test_sarif_is_what_the_standard_says(sarif: dict[str, Any]) -> None:
+    model = pytest.importorskip(
+        "pydantic_sarif.model", reason="needs pydantic-sarif, which holds the standard's schema"
+    )
+    kind = model.StaticAnalysisResultsFormatSarifVersion210JsonSchema
+    kind.model_validate(sarif)
+    sarif["runs"][0]["results"][0]["level"] = "terrible"
+    with pytest.raises(ValueError):
+        kind.model_validate(sarif)
+
+
+def test_a_sarif_file_that_can_t_be_written_is_one_line(workbench: Command, folder: Path) -> None:
+    rows, files, _ = LAYOUTS["two columns"]
+    layout(folder / "data", rows, files)
+    outcome = workbench("health", "data", "--sarif", "no/such/folder.sarif")
+    assert outcome.code == 2
+    assert "no/such/folder.sarif: can't be written: No such file or directory" in outcome.err

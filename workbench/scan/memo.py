@@ -1,0 +1,129 @@
+"""What was measured before, kept until the file changes.
+
+One line a file: a checksum, a JSON list of version, name and stamp, a tab, and a JSON list of container and measures,
+which is only looked at when it is wanted. Lines are only appended, so two processes may add at once, and what several
+machines have measured is put together by `cat`. It is only a convenience: a line that is torn, damaged or of another
+version is passed over, and that file measured again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from workbench.api import AudioMeasures, Container
+from workbench.scan.decoding import Examined, Stamp
+from workbench.scan.measuring import MEASURE_VERSION
+
+# A file that was changed within the clock's step after it was measured would look the same: FAT counts in two seconds.
+_SETTLED_NS = 2_500_000_000
+_CONTAINER = tuple(item.name for item in fields(Container))
+_MEASURES = tuple(item.name for item in fields(AudioMeasures))
+_FIELDS = hashlib.blake2b(json.dumps([_CONTAINER, _MEASURES]).encode(), digest_size=4).hexdigest()
+VERSION = f"{MEASURE_VERSION}-{_FIELDS}"
+"""Of the lines: measures mean what they meant, and there are the same ones."""
+
+
+class MeasureMemo:
+    """Remembers what was examined, by name and stamp."""
+
+    def __init__(self, folder: Path, part: str = "") -> None:
+        """Read what is remembered.
+
+        Args:
+            folder: of the memo; made when something is added.
+            part: name of a part of its own to add to; all parts are read.
+        """
+        self.file = folder / (f"measures-{part}.jsonl" if part else "measures.jsonl")
+        self._known: dict[tuple[str, Stamp], str] = {}
+        self._lines = 0
+        self._parts = sorted(folder.glob("measures*.jsonl")) if folder.is_dir() else []
+        for file in self._parts:
+            with contextlib.suppress(OSError):
+                self._read(file.read_bytes())
+
+    def _read(self, data: bytes) -> None:
+        for raw in data.splitlines():
+            self._lines += 1
+            checksum, _, body = raw.partition(b" ")
+            with contextlib.suppress(ValueError, TypeError, IndexError, RecursionError):
+                if int(checksum, 16) != zlib.crc32(body):
+                    continue
+                text = body.decode("utf-8", "surrogatepass")
+                version, name, stamp = json.loads(text.partition("\t")[0])
+                if version == VERSION:
+                    size, changed, entry, number = map(int, stamp)
+                    self._known[str(name), (size, changed, entry, number)] = text
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def known(self, name: str, stamp: Stamp) -> Examined | None:
+        """What is remembered of the file; None when it is new or has changed."""
+        text = self._known.get((name, stamp))
+        if text is None:
+            return None
+        try:
+            container, measures = json.loads(text.partition("\t")[2])
+            return Examined(
+                Container(**dict(zip(_CONTAINER, container, strict=True))),
+                None if measures is None else AudioMeasures(**dict(zip(_MEASURES, measures, strict=True))),
+                stamp,
+            )
+        except (ValueError, TypeError):
+            return None
+
+    def add(self, examined: Mapping[str, Examined]) -> None:
+        """Remember more; what may still be changing is left out."""
+        now = time.time_ns()
+        lines = []
+        for name, item in examined.items():
+            if item.stamp is None or abs(now - item.stamp[1]) < _SETTLED_NS or now - item.stamp[2] < _SETTLED_NS:
+                continue
+            container = [getattr(item.container, field) for field in _CONTAINER]
+            measures = None if item.measures is None else [getattr(item.measures, field) for field in _MEASURES]
+            key, value = [VERSION, name, item.stamp], [container, measures]
+            body = f"{json.dumps(key, ensure_ascii=False)}\t{json.dumps(value, ensure_ascii=False)}"
+            self._known[name, item.stamp] = body
+            lines.append(_line(body))
+        self._lines += len(lines)
+        if not lines:
+            return
+        with contextlib.suppress(OSError):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            # One write with O_APPEND: two processes may add at the same time. A newline first ends a torn line.
+            with self.file.open("ab", buffering=0) as file:
+                file.write(b"\n" * (file.tell() > 0) + b"\n".join(lines) + b"\n")
+
+    def tidy(self, used: Iterable[tuple[str, Stamp]]) -> None:
+        """Write the memo anew, in one file, when half of it and more is of no use any more."""
+        keep = {key: self._known[key] for key in used if key in self._known}
+        if self._lines <= 2 * len(keep) + 100 and len(self._parts) <= 1:
+            return
+        temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            temporary.write_bytes(b"".join(_line(body) + b"\n" for body in keep.values()))
+            temporary.replace(self.file)
+            for part in self._parts:
+                if part != self.file:
+                    part.unlink()
+
+
+def _line(body: str) -> bytes:
+    raw = body.encode("utf-8", "surrogatepass")
+    return b"%08x " % zlib.crc32(raw) + raw
+
+
+def as_json(measures: AudioMeasures) -> dict[str, Any]:
+    """Measures for a report: JSON has no word for an infinite number."""
+    return {
+        name: None if value in (float("inf"), float("-inf")) else value for name, value in measures.as_json().items()
+    }

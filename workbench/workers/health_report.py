@@ -1,0 +1,79 @@
+"""A scan's report put together from the parts in which it comes; standard library only, for whoever waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workbench.api import Severity
+from workbench.workers.client import Part, Progress, Worker
+
+TARGET = "workbench.workers.targets.health:scan_in_parts"
+
+_ORDER = {str(severity): place for place, severity in enumerate(Severity)}
+
+
+class HealthReport:
+    """Collects the parts of a scan.
+
+    A part may hold `table` (counts that are known before any recording is read), `findings` and `utterances`. The end
+    says what could be told only when all was seen: `summary`, `kinds` and `verdicts` of rows that became worse.
+    """
+
+    def __init__(self) -> None:
+        self.table: Mapping[str, Any] = {}
+        self.findings: list[Mapping[str, Any]] = []
+        self.utterances: list[dict[str, Any]] = []
+
+    def add(self, part: Mapping[str, Any]) -> None:
+        """Take a part."""
+        self.table = part.get("table", self.table)
+        self.findings += part.get("findings", ())
+        self.utterances += part.get("utterances", ())
+
+    def finish(self, end: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole report, the worst findings first."""
+        verdicts = end["verdicts"]
+        for item in self.utterances:
+            item["verdict"] = verdicts.get(str(item["row"]), item["verdict"])
+        self.findings.sort(key=_place)
+        return {
+            "summary": end["summary"],
+            "kinds": end["kinds"],
+            "findings": self.findings,
+            "utterances": self.utterances,
+        }
+
+
+def _place(finding: Mapping[str, Any]) -> tuple[int, int, str]:
+    digits = str(finding["subject"]).rpartition(":")[2]
+    return _ORDER[finding["severity"]], int(digits) if digits.isdecimal() else 0, finding["rule"]
+
+
+def scan_with(
+    worker: Worker,
+    *,
+    on_progress: Progress | None = None,
+    on_part: Callable[[Mapping[str, Any]], None] | None = None,
+    **scan: Any,
+) -> dict[str, Any]:
+    """Scan in a worker.
+
+    Args:
+        worker: of the pool `audio`.
+        on_progress: called with rows done, rows in all, and what is being done.
+        on_part: called with each part as it comes; see `HealthReport`.
+        scan: arguments of `workbench.workers.targets.health.scan_in_parts`.
+
+    Raises:
+        WorkbenchError: the dataset can't be read at all.
+    """
+    report = HealthReport()
+
+    def take(part: Mapping[str, Any]) -> None:
+        report.add(part)
+        if on_part is not None:
+            on_part(part)
+
+    taken: Part = take
+    return report.finish(worker.call(TARGET, on_progress=on_progress, on_part=taken, **scan))

@@ -1,0 +1,200 @@
+"""The rules that plugins registered, asked one utterance after the other; one that fails stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
+from workbench.config import did_you_mean
+from workbench.host import Host
+from workbench.workers.targets.health_drift import DRIFT
+
+_TABLE_SEVERITY = MappingProxyType(
+    {
+        "blank": Severity.INFO,
+        "bom": Severity.INFO,
+        "correction": Severity.WARNS,
+        "excluded": Severity.INFO,
+        "extra-columns": Severity.WARNS,
+        "quote": Severity.INFO,
+    }
+)
+_UNREAD = "The row is not trained."
+
+
+def _table_kind(name: str, summary: str, effect: str, fix: str) -> RuleKind:
+    severity = _TABLE_SEVERITY.get(name, Severity.DROPS)
+    return RuleKind(name=f"metadata.{name}", severity=severity, summary=summary, effect=effect, fix=fix)
+
+
+OWN_KINDS = (
+    _table_kind("blank", "a blank line", "Piper stops at it; here it is skipped.", "Delete the line."),
+    _table_kind(
+        "bom",
+        "a byte order mark",
+        "Piper takes it for a part of the first file's name.",
+        "Save the file as UTF-8 without it.",
+    ),
+    _table_kind("columns", "too few columns", _UNREAD, "Complete the row."),
+    _table_kind("control", "a NUL character", _UNREAD, "Delete the character."),
+    _table_kind(
+        "correction",
+        "a correction of a text that was changed since",
+        "The table's text is trained.",
+        "Delete the correction, or make it anew.",
+    ),
+    _table_kind("encoding", "a byte that is not UTF-8", _UNREAD, "Save the file as UTF-8."),
+    _table_kind("excluded", "a row that you excluded", _UNREAD, "Include it again if that was a mistake."),
+    _table_kind(
+        "extra-columns",
+        "more columns than most rows",
+        "Only the last column is trained as the text.",
+        "Remove the delimiter from the text.",
+    ),
+    _table_kind("file", "no name of a recording", _UNREAD, "Complete the row."),
+    _table_kind("ids", "no phoneme ids", _UNREAD, "Correct the last column."),
+    _table_kind("long", "a line that is no row", _UNREAD, "Check that this is the table."),
+    _table_kind("quote", "an open quote", "Piper joins the following rows to it.", "Write « » or “ ” instead."),
+    _table_kind(
+        "swallowed", "rows that a quote swallowed", "They are not trained.", "Close the quote, or set quoting = false."
+    ),
+    RuleKind(
+        name="phonemes.map",
+        severity=Severity.BLOCKS,
+        summary="a phoneme map that can't be used",
+        effect="Training can't start.",
+        fix="Correct the file that [text] phoneme_map names.",
+    ),
+    RuleKind(
+        name="phonemes.none-installed",
+        severity=Severity.BLOCKS,
+        summary="no phonemizer for the language",
+        effect="Training can't start.",
+        fix="Install one, or name one in [text] phonemizer.",
+    ),
+    DRIFT,
+    RuleKind(
+        name="curation.line",
+        severity=Severity.WARNS,
+        summary="a decision about a row that can't be read, or that no row is meant by",
+        effect="It changes nothing.",
+        fix="Correct or delete the line.",
+    ),
+    RuleKind(
+        name="health.limit",
+        severity=Severity.WARNS,
+        summary="a threshold that no rule knows",
+        effect="It changes nothing.",
+        fix="Correct its name in [health].",
+    ),
+)
+"""What the scan itself finds."""
+
+
+def table_severity(kind: str, *, skipped: bool) -> Severity:
+    """How bad a problem of the metadata file is."""
+    return _TABLE_SEVERITY.get(kind, Severity.DROPS if skipped else Severity.WARNS)
+
+
+class Rules:
+    """The rules of all plugins, made for one scan."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._specs: list[HealthRuleSpec] = [registered.spec for registered in host.health_rules()]
+        self._rules: dict[str, HealthRule] = {}
+        self._failed: list[RuleKind] = []
+
+    @property
+    def needs(self) -> frozenset[Needs]:
+        """What the rules ask for together."""
+        return frozenset(need for spec in self._specs for need in spec.needs)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Thresholds that the rules declare."""
+        return {name: value for spec in self._specs for name, value in spec.limits.items()}
+
+    def unknown_limits(self, given: Mapping[str, float]) -> Iterator[Finding]:
+        """Thresholds of `[health]` that no rule declares."""
+        known = self.limits
+        for name in given:
+            if name not in known:
+                yield Finding(
+                    rule="health.limit",
+                    severity=Severity.WARNS,
+                    subject=f"[health] {name}",
+                    message=f"no rule has a threshold of this name, so it changes nothing"
+                    f"{did_you_mean(name, known) or _those(known)}.",
+                )
+
+    def make(self, facts: DatasetFacts) -> Iterator[Finding]:
+        """Make the rules; one that can't be made is reported and left out."""
+        for spec in self._specs:
+            try:
+                self._rules[spec.name] = self._host.resolve(spec.target)(facts)
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+                yield self._broken(spec.name, error)
+
+    def check(self, utterance: Utterance) -> list[Finding]:
+        """What all rules say about an utterance."""
+        found: list[Finding] = []
+        for name, rule in list(self._rules.items()):
+            found += self._guarded(name, lambda rule=rule: rule.check(utterance))  # type: ignore[misc]
+        return found
+
+    def finish(self) -> list[Finding]:
+        """What all rules say about the whole."""
+        found: list[Finding] = []
+        for name, rule in list(self._rules.items()):
+            found += self._guarded(name, rule.finish)
+        return found
+
+    def kinds(self) -> dict[str, dict[str, str]]:
+        """Every kind of finding that may be in the report, by name."""
+        own = [("", kind) for kind in (*OWN_KINDS, *self._failed)]
+        all_kinds = own + [(spec.name, kind) for spec in self._specs for kind in spec.kinds]
+        return {kind.name: _kind_as_json(check, kind) for check, kind in all_kinds}
+
+    def _guarded(self, name: str, ask: Callable[[], Iterable[Finding]]) -> list[Finding]:
+        """The findings of one rule; a rule that raises is reported once and asked no more."""
+        try:
+            return list(ask())
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            self._rules.pop(name, None)
+            return [self._broken(name, error)]
+
+    def _broken(self, name: str, error: Exception) -> Finding:
+        kind = RuleKind(
+            name=f"{name}.failed",
+            severity=Severity.WARNS,
+            summary=f"the rule {name} failed",
+            effect="What it looks for was not checked.",
+            fix="See `workbench plugins`, and tell its author.",
+        )
+        self._failed.append(kind)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return Finding(
+            rule=kind.name,
+            severity=kind.severity,
+            subject=f"rule {name}",
+            message=f"the rule stopped working ({reason}): what it looks for was not checked. See `workbench plugins`.",
+        )
+
+
+def _those(known: Iterable[str]) -> str:
+    there = ", ".join(sorted(known))
+    return f"; there are: {there}" if there else "; the rules here have none"
+
+
+def _kind_as_json(check: str, kind: RuleKind) -> dict[str, Any]:
+    return {
+        "check": check,
+        "severity": str(kind.severity),
+        "level": kind.severity.level,
+        "summary": kind.summary,
+        "effect": kind.effect,
+        "fix": kind.fix,
+    }
