@@ -122,10 +122,10 @@ def _decode(seen: Container, opened: Opened) -> tuple[Container, AudioMeasures |
         encoding = str(file.subtype)
     os.lseek(descriptor, 0, os.SEEK_SET)
     with os.fdopen(os.dup(descriptor), "rb") as stream:
-        short = len(raw_SC) < wanted or missing_bytes(stream, seen.bytes) > 0
+        missing = missing_bytes(stream, seen.bytes)
     frames = len(raw_SC) if len(raw_SC) < wanted else promised
-    if short and frames == promised:
-        promised += 1  # libsndfile has believed the file, not its header
+    if missing:  # libsndfile has gone by the size of the file, not by what its header says
+        promised = frames + max(1, missing * frames // seen.bytes)
     container = replace(
         seen,
         encoding=encoding,
@@ -134,7 +134,7 @@ def _decode(seen: Container, opened: Opened) -> tuple[Container, AudioMeasures |
         frames=frames,
         frames_promised=promised,
     )
-    return _judged(container, raw_SC, short=short)
+    return _judged(container, raw_SC, short=frames < promised)
 
 
 def _sound_file(opened: Opened) -> Any:

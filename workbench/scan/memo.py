@@ -1,8 +1,9 @@
 """What was measured before, kept until the file changes.
 
-One line a file: a checksum, then a JSON list of version, name, stamp, container and measures. Lines are only appended,
-so two processes may add at once, and what several machines have measured is put together by `cat`. It is only a
-convenience: a line that is torn, damaged or of another version is passed over, and that file measured again.
+One line a file: a checksum, a JSON list of version, name and stamp, a tab, and a JSON list of container and measures,
+which is only looked at when it is wanted. Lines are only appended, so two processes may add at once, and what several
+machines have measured is put together by `cat`. It is only a convenience: a line that is torn, damaged or of another
+version is passed over, and that file measured again.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class MeasureMemo:
                 if int(checksum, 16) != zlib.crc32(body):
                     continue
                 text = body.decode("utf-8", "surrogatepass")
-                version, name, stamp, *_ = json.loads(text)
+                version, name, stamp = json.loads(text.partition("\t")[0])
                 if version == VERSION:
                     size, changed, entry, number = map(int, stamp)
                     self._known[str(name), (size, changed, entry, number)] = text
@@ -71,7 +72,7 @@ class MeasureMemo:
         if text is None:
             return None
         try:
-            _, _, _, container, measures = json.loads(text)
+            container, measures = json.loads(text.partition("\t")[2])
             return Examined(
                 Container(**dict(zip(_CONTAINER, container, strict=True))),
                 None if measures is None else AudioMeasures(**dict(zip(_MEASURES, measures, strict=True))),
@@ -89,7 +90,8 @@ class MeasureMemo:
                 continue
             container = [getattr(item.container, field) for field in _CONTAINER]
             measures = None if item.measures is None else [getattr(item.measures, field) for field in _MEASURES]
-            body = json.dumps([VERSION, name, item.stamp, container, measures], ensure_ascii=False)
+            key, value = [VERSION, name, item.stamp], [container, measures]
+            body = f"{json.dumps(key, ensure_ascii=False)}\t{json.dumps(value, ensure_ascii=False)}"
             self._known[name, item.stamp] = body
             lines.append(_line(body))
         self._lines += len(lines)

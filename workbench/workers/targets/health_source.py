@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,6 +96,8 @@ class Source:
         self._executor = executor(executor_name, worth_processes=worth)
         self._used: dict[str, Stamp | None] = {}
         self._examined: dict[str, Examined] = {}
+        # What no later row names is let go: of a hundred thousand recordings it would be some hundred megabytes.
+        self._wanted = Counter(dataset.names[row.file] for row in rows if row.file in dataset.names)
 
     def close(self) -> None:
         """Let processes go."""
@@ -114,11 +117,17 @@ class Source:
             for row, words in zip(block.rows, spoken, strict=True):
                 if progress is not None:
                     progress(at, len(rows), "recordings")
-                yield row, self._examined.get(self._dataset.names.get(row.file, "")), words
+                yield row, self._take(self._dataset.names.get(row.file)), words
                 at += 1
         if progress is not None:
             progress(len(rows), len(rows), "recordings")
         self._dataset.memo.tidy((name, stamp) for name, stamp in self._used.items() if stamp is not None)
+
+    def _take(self, name: str | None) -> Examined | None:
+        if name is None:
+            return None
+        self._wanted[name] -= 1
+        return self._examined[name] if self._wanted[name] else self._examined.pop(name)
 
     def measure(self, part: slice, progress: Progress | None) -> tuple[int, int]:
         """Measure some of the recordings and remember it; how many were measured, and how many were known."""
