@@ -139,9 +139,13 @@ class Bench:
 
 
 def _file(planted: Planted, finding: dict[str, Any]) -> str:
-    """The recording of a finding's row, which stays the same when lines are inserted."""
+    """The recording of a finding's row, which stays the same when lines are inserted and it is moved."""
     number = finding["subject"].rpartition(":")[2]
-    return planted.lines[int(number) - 1].file if number.isdecimal() and int(number) <= len(planted.lines) else ""
+    return (
+        Path(planted.lines[int(number) - 1].file).stem
+        if number.isdecimal() and int(number) <= len(planted.lines)
+        else ""
+    )
 
 
 def demo(folder: Path) -> Source:

@@ -38,7 +38,8 @@ def _loud_places(samples: Samples, rate: int, low: float, high: float) -> np.nda
     frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
     level = np.sqrt((frames**2).mean(axis=1))
     places = np.flatnonzero(level > _speech_level(samples))
-    return places[(places > low * len(level)) & (places < high * len(level))] * hop
+    part = places[(places > low * len(level)) & (places < high * len(level))]
+    return (part if len(part) else places) * hop
 
 
 @_sound("digital silence", "audio.silent")
