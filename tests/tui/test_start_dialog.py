@@ -40,6 +40,7 @@ def piper(recorded: Recorded) -> Recorded:
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
 async def test_the_start_dialog(piper: Recorded, golden: Callable[[str], None], size: tuple[int, int]) -> None:
+    piper.picture_missing = True  # it is drawn when the cursor has rested a while
     app = WorkbenchApp(piper)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "will not be trained" in screen_text(app))

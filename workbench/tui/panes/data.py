@@ -118,6 +118,8 @@ class DataPane(Deciding):
 
     def decided(self) -> None:
         """Draw what has changed."""
+        if not self.query("#utterances"):  # the pane failed meanwhile
+            return
         self.utterances.refresh()
         self._show_one()
         if isinstance(self.app.screen, InspectScreen):
