@@ -24,7 +24,7 @@ _PAUSE_SHARE = 0.1
 _CLEAN_DB = 35.0
 # Speech in the first or the last window has no pause before or after it; the last window may end up to 10 ms early.
 _EDGE_SECONDS = 0.015
-_CUT = "within {seconds:.2f} s of its {edge} at {level:+.0f} dB of its usual level"
+_CUT = "within {seconds:.2f} s of its {edge}, {below:.0f} dB below its usual level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class SignalRule:
                 what = f"{file} has {silence:.1f} s of silence {where} the speech"
                 self._tell(f"signal.{kind}-silence", utterance, what, "silence_seconds", seconds=silence)
             elif silence < _EDGE_SECONDS and level > -limits["cut_db"]:
-                what = f"{file} speaks " + _CUT.format(seconds=_EDGE_SECONDS, edge=edge, level=level)
+                what = f"{file} speaks " + _CUT.format(seconds=_EDGE_SECONDS, edge=edge, below=-level)
                 self._tell(f"signal.cut-{edge}", utterance, what, "cut_db", level_db=level)
 
     def _among_others(self, utterance: Utterance, measures: AudioMeasures, speaker: _Speaker) -> None:
