@@ -1,24 +1,25 @@
-"""Prepared clips on disk: cut 16-bit audio in one append-only file, everything else in one line of JSON a clip.
+"""Prepared clips on disk: cut 16-bit audio, and everything else in one line of JSON a clip.
 
-    <base>/<hash of the settings>/audio.i16      little-endian int16, mono, clip after clip
-                                  index.jsonl    one `Entry` a line
-                                  settings.json  for whoever looks into the folder
+    <base>/<hash of the settings>/             a folder of clips, see `core_vits.cache_files`
+                                  shard-2-of-3/  another one, which one of several machines has made
+                                  recordings.jsonl  see `core_vits.recordings`
+                                  damaged          a reader met audio that is not what was written
 
 A clip is found by what it was made from (recording, text, speaker, settings), never by its place in the table, so an
-inserted row or a replaced recording costs one clip. The audio is on disk before its line is written: whatever kills the
-writer, each complete line has its audio, and the next writer cuts the rest off.
+inserted row or a replaced recording costs one clip. Each machine of several writes into a folder of its own; who opens
+the cache sees the clips of all folders.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
+import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,13 +27,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-_AUDIO, _INDEX, _SETTINGS, _LOCK = "audio.i16", "index.jsonl", "settings.json", "writer.lock"
+from core_vits.cache_files import CacheError, FolderWriter
+from core_vits.cache_index import INDEX, Entry, read_entries
+
+__all__ = ["CacheError", "CacheReader", "CacheSettings", "CacheWriter", "Entry", "Shard", "cache_folder", "clip_key",
+           "id_map_md5", "shards_of"]  # fmt: skip
+
+_DAMAGED = "damaged"
+_SHARD_NAME = re.compile(r"shard-(\d{1,6})-of-(\d{1,6})")
 # Part of every hash: a change of the format makes new folders instead of misreading old ones.
 _FORMAT = 1
-
-
-class CacheError(OSError):
-    """The cache can't be read or written; the message is one line. What was complete in it is intact."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,25 +77,18 @@ def _digest(value: object) -> str:
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def clip_key(
-    settings: CacheSettings, recording: Path, text: str, speaker: str | None, phoneme_ids: Sequence[int] = ()
-) -> str:
-    """Key of a clip; reads the whole recording (about 1 GB a second), for neither its size nor its date tell enough.
+def clip_key(fingerprint: str, recording: str, text: str, speaker: str | None, phoneme_ids: Sequence[int] = ()) -> str:
+    """Key of a clip.
 
     Args:
-        settings: what it is made with.
-        recording: its file.
+        fingerprint: of the settings that it is made with.
+        recording: hash of its file, see `core_vits.recordings`.
         text: as the table has it.
         speaker: None in a table without speakers.
         phoneme_ids: those that a table of phoneme ids gives.
-
-    Raises:
-        OSError: the recording can't be read.
     """
-    with recording.open("rb") as file:
-        audio = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     given = [list(phoneme_ids)] if phoneme_ids else []
-    return _digest([settings.fingerprint(), audio, text, speaker, *given])
+    return _digest([fingerprint, recording, text, speaker, *given])
 
 
 def cache_folder(base: Path, settings: CacheSettings) -> Path:
@@ -99,50 +96,44 @@ def cache_folder(base: Path, settings: CacheSettings) -> Path:
     return base / settings.fingerprint()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """One cached clip."""
+@dataclass(frozen=True, slots=True, order=True)
+class Shard:
+    """One of several equal parts of the rows of a dataset."""
 
-    key: str
-    file: str
-    """As written in the metadata when the clip was made."""
-    text: str
-    speaker: str | None
-    phoneme_ids: tuple[int, ...]
-    offset: int
-    """Bytes from the beginning of the audio file."""
-    samples: int
-    crc32: int
-    """Of the audio's bytes."""
-    seconds_trimmed: float
-    """Silence that was cut away at both ends together."""
+    number: int
+    """From 1 to `of`."""
+    of: int
 
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
 
-def _entry(line: bytes) -> Entry | None:
-    """A line of the index; None when it is damaged."""
-    try:
-        data = json.loads(line)
-        entry = Entry(**{**data, "phoneme_ids": tuple(data["phoneme_ids"])})
-    except (ValueError, TypeError, KeyError):
-        return None
-    numbers = (entry.offset, entry.samples, entry.crc32, *entry.phoneme_ids)
-    return entry if all(isinstance(number, int) and number >= 0 for number in numbers) else None
+    @property
+    def folder(self) -> str:
+        """Name of its folder in the cache's."""
+        return f"shard-{self.number}-of-{self.of}"
+
+    def has(self, place: int) -> bool:
+        """Whether the row at this place (from 0) is one of its."""
+        return place % self.of == self.number - 1
 
 
-def _entries(index: bytes, audio_bytes: int) -> Iterator[tuple[bytes, Entry]]:
-    """Complete lines whose audio is there."""
-    for line in index.splitlines(keepends=True):
-        entry = _entry(line) if line.endswith(b"\n") else None
-        if entry is not None and entry.offset + 2 * entry.samples <= audio_bytes:
-            yield line, entry
+def shards_of(folder: Path) -> list[Shard]:
+    """Shards that have a folder in a cache's."""
+    found = [_SHARD_NAME.fullmatch(path.name) for path in folder.glob("shard-*-of-*")]
+    return sorted(Shard(int(match[1]), int(match[2])) for match in found if match)
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+def _all_entries(folder: Path, but: str | None = None) -> dict[str, Entry]:
+    """The clips of all folders of a cache but the one with this prefix; where several have one, the cache's own."""
+    entries: dict[str, Entry] = {}
+    for prefix in [*(f"{shard.folder}/" for shard in shards_of(folder)), ""]:
+        if prefix != but:
+            entries |= read_entries(folder / prefix, prefix)
+    return entries
 
 
 class CacheReader:
-    """Reads clips; safe while a writer adds more, in several processes and threads, and across a fork."""
+    """Reads clips; safe while writers add more, in several processes and threads, and across a fork."""
 
     def __init__(self, folder: Path) -> None:
         """Read the index.
@@ -151,117 +142,132 @@ class CacheReader:
             CacheError: there is no cache in this folder.
         """
         self.folder = folder
-        self._descriptor = -1
+        self._descriptors: dict[str, int] = {}
+        self._compared: set[str] = set()
         try:
-            index = (folder / _INDEX).read_bytes()
-            found = [entry for _, entry in _entries(index, _size(folder / _AUDIO))]
+            self.entries: Mapping[str, Entry] = _all_entries(folder)
         except OSError as error:
-            raise CacheError(f"{folder}: there is no prepared dataset ({error.strerror}). Prepare it again.") from None
-        self.entries: Mapping[str, Entry] = {entry.key: entry for entry in found}
+            raise CacheError(f"{folder}: can't be read: {error.strerror}. Prepare the dataset again.") from None
+        if not (folder / INDEX).exists() and not shards_of(folder):
+            raise CacheError(f"{folder}: there is no prepared dataset. Prepare it again.")
 
     def audio(self, entry: Entry) -> npt.NDArray[np.int16]:
-        """Samples of a clip, 16 bit.
+        """Samples of a clip, 16 bit. The first time, they are compared with their checksum.
 
         Raises:
             CacheError: the audio can't be read or is not what was written.
         """
         try:
-            if self._descriptor < 0:
-                self._descriptor = os.open(self.folder / _AUDIO, os.O_RDONLY | os.O_CLOEXEC)
-            data = os.pread(self._descriptor, 2 * entry.samples, entry.offset)
+            data = os.pread(self._descriptor(entry.audio), 2 * entry.samples, entry.offset)
         except OSError as error:
             raise CacheError(f"{self.folder}: can't be read: {error.strerror}. Prepare the dataset again.") from None
-        if zlib.crc32(data) != entry.crc32:
-            raise CacheError(f"{self.folder}: the audio of {entry.file} is damaged. Prepare the dataset again.")
+        # Once in a process: in each epoch again, it would be half of what reading costs.
+        if len(data) != 2 * entry.samples or (entry.key not in self._compared and zlib.crc32(data) != entry.crc32):
+            with suppress(OSError):
+                (self.folder / _DAMAGED).touch()
+            raise CacheError(
+                f"{self.folder}: the audio of {entry.file} is damaged. Start again: all prepared audio is then read, "
+                "and what is damaged is made anew."
+            )
+        self._compared.add(entry.key)
         return np.frombuffer(data, dtype="<i2")
 
+    def _descriptor(self, audio: str) -> int:
+        descriptor = self._descriptors.get(audio)
+        if descriptor is None:
+            opened = os.open(self.folder / audio, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._descriptors.setdefault(audio, opened)
+            if descriptor != opened:  # another thread was faster
+                os.close(opened)
+        return descriptor
+
     def close(self) -> None:
-        """Close the audio file; it is opened again when needed."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Close the audio files; they are opened again when needed."""
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_descriptor": -1}
+        return {**self.__dict__, "_descriptors": {}, "_compared": set()}
 
     def __del__(self) -> None:
-        if getattr(self, "_descriptor", -1) >= 0:
-            with suppress(OSError):
-                self.close()
+        with suppress(OSError, AttributeError):
+            self.close()
 
 
 class CacheWriter:
     """Adds clips; one writer a folder at a time."""
 
-    def __init__(self, base: Path, settings: CacheSettings) -> None:
-        """Open or create the folder of these settings, and cut off what a killed writer left behind.
+    def __init__(self, base: Path, settings: CacheSettings, shard: Shard | None = None) -> None:
+        """Open or create the cache of these settings, and cut off what a killed writer left behind.
+
+        Args:
+            base: folder of all caches.
+            settings: what the clips are made with.
+            shard: whose folder is written; None: the cache's own.
 
         Raises:
             CacheError: another process writes it, or it can't be written.
         """
         self.folder = cache_folder(base, settings)
-        self._files: dict[str, int] = {}
+        self._settings = json.dumps(asdict(settings), indent=1, ensure_ascii=False).encode()
+        self._prefix = f"{shard.folder}/" if shard is not None else ""
+        self._own = FolderWriter(self.folder / self._prefix, self._settings)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for name in (_LOCK, _AUDIO, _INDEX):
-                self._files[name] = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._files[_LOCK], fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._recover()
-            if not (self.folder / _SETTINGS).exists():
-                self._replace(_SETTINGS, json.dumps(asdict(settings), indent=1, ensure_ascii=False).encode())
-        except BlockingIOError:
-            self.close()
-            raise CacheError(f"{self.folder}: another process prepares this dataset. Wait for it or stop it.") from None
+            self._entries = self._united()
         except OSError as error:
-            self.close()
-            raise self._error(error) from None
+            self._own.close()
+            raise CacheError(f"{self.folder}: can't be read: {error.strerror}. Correct [paths] cache.") from None
 
-    def _recover(self) -> None:
-        index = (self.folder / _INDEX).read_bytes()
-        good = list(_entries(index, os.fstat(self._files[_AUDIO]).st_size))
-        self._entries = {entry.key: entry for _, entry in good}
-        self._checked: set[str] = set()
-        kept = b"".join(line for line, _ in good)
-        self._audio_end = max((entry.offset + 2 * entry.samples for _, entry in good), default=0)
-        self._index_end = len(kept)
-        if kept != index:
-            if index.startswith(kept):
-                os.ftruncate(self._files[_INDEX], len(kept))
-            else:  # damage amid good lines: replace the file, so that a kill here loses nothing
-                self._replace(_INDEX, kept)
-                os.close(self._files[_INDEX])
-                self._files[_INDEX] = os.open(self.folder / _INDEX, os.O_RDWR | os.O_CLOEXEC)
-        os.ftruncate(self._files[_AUDIO], self._audio_end)
+    def _united(self) -> dict[str, Entry]:
+        return _all_entries(self.folder, but=self._prefix) | {
+            key: self._placed(entry) for key, entry in self._own.entries.items()
+        }
 
-    def _replace(self, name: str, data: bytes) -> None:
-        """Write a small file so that it is there whole or not at all."""
-        temporary = self.folder / f"{name}.{os.getpid()}.tmp"
+    def _placed(self, entry: Entry) -> Entry:
+        return replace(entry, audio=self._prefix + entry.audio) if self._prefix else entry
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a reader has met damage since all audio was read the last time."""
+        return (self.folder / _DAMAGED).exists()
+
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Read all audio again and forget clips that are damaged; how many. A shard's writer looks at its own only.
+
+        Args:
+            progress: called before each clip with how many were read, and how many there are.
+
+        Raises:
+            CacheError: something can't be read or written, or another process writes one of the folders.
+        """
+        found = self._verify(self._own, progress)
+        if not self._prefix:
+            for shard in shards_of(self.folder):
+                other = FolderWriter(self.folder / shard.folder, self._settings)
+                try:
+                    found += self._verify(other, progress)
+                finally:
+                    other.close()
+            (self.folder / _DAMAGED).unlink(missing_ok=True)
+        self._entries = self._united()
+        return found
+
+    def _verify(self, files: FolderWriter, progress: Callable[[int, int], None] | None) -> int:
+        damaged = []
         try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.folder / name)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+            for done, key in enumerate(files.damaged()):
+                if progress is not None:
+                    progress(done, len(files.entries))
+                damaged += [key] if key is not None else []
+        except OSError as error:
+            raise CacheError(f"{files.folder}: can't be read: {error.strerror}. Prepare the dataset again.") from None
+        if damaged:
+            files.drop(damaged)
+        return len(damaged)
 
-    def _error(self, error: OSError) -> CacheError:
-        return CacheError(f"{self.folder}: can't be written: {error.strerror}. What was prepared before is kept; "
-                          "free disk space or correct [paths] cache, and start again.")  # fmt: skip
-
-    def has(self, key: str) -> bool:
-        """Whether the clip is there and its audio is intact."""
-        entry = self._entries.get(key)
-        if entry is None:
-            return False
-        if key not in self._checked:
-            data = os.pread(self._files[_AUDIO], 2 * entry.samples, entry.offset)
-            if zlib.crc32(data) != entry.crc32:
-                del self._entries[key]
-                return False
-            self._checked.add(key)
-        return True
+    def __contains__(self, key: str) -> bool:
+        """Whether the clip is there; its audio is compared with its checksum when it is read."""
+        return key in self._entries
 
     def entry(self, key: str) -> Entry:
         """A clip that is there.
@@ -282,39 +288,30 @@ class CacheWriter:
         audio: npt.NDArray[np.int16],
         seconds_trimmed: float = 0.0,
     ) -> Entry:
-        """Append a clip; when this returns, it survives a kill of the process, and its audio a loss of power.
+        """Append a clip; when this returns, it survives a kill of the process, and two seconds later a loss of power.
 
         Raises:
             CacheError: it can't be written, for instance because the disk is full; all other clips are intact.
         """
         data = np.ascontiguousarray(audio, dtype="<i2").tobytes()
         entry = Entry(
-            key=key, file=file, text=text, speaker=speaker, phoneme_ids=phoneme_ids, offset=self._audio_end,
-            samples=len(audio), crc32=zlib.crc32(data), seconds_trimmed=round(seconds_trimmed, 4),
+            key=key, file=file, text=text, speaker=speaker, phoneme_ids=phoneme_ids, offset=0, samples=len(audio),
+            crc32=zlib.crc32(data), seconds_trimmed=round(seconds_trimmed, 4),
         )  # fmt: skip
-        line = json.dumps(asdict(entry), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        try:
-            _write_all(self._files[_AUDIO], data, self._audio_end)
-            os.fdatasync(self._files[_AUDIO])
-            _write_all(self._files[_INDEX], line, self._index_end)
-        except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(self._files[_INDEX], self._index_end)
-                os.ftruncate(self._files[_AUDIO], self._audio_end)
-            raise self._error(error) from None
-        self._audio_end += len(data)
-        self._index_end += len(line)
-        self._entries[key] = entry
-        self._checked.add(key)
-        return entry
+        self._entries[key] = placed = self._placed(self._own.add(entry, data))
+        return placed
+
+    def note(self, name: str, data: Mapping[str, Any]) -> None:
+        """Leave a small JSON file beside the index, whole or not at all.
+
+        Raises:
+            CacheError: it can't be written.
+        """
+        self._own.note(name, json.dumps(data, ensure_ascii=False).encode())
 
     def close(self) -> None:
-        """Make the index durable and let other writers in."""
-        if _INDEX in self._files:
-            with suppress(OSError):
-                os.fsync(self._files[_INDEX])
-        while self._files:
-            os.close(self._files.popitem()[1])
+        """Make what was added durable and let other writers in."""
+        self._own.close()
 
     def __enter__(self) -> Self:
         return self
@@ -323,12 +320,3 @@ class CacheWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    """Write everything at an offset; a full disk may take only a part at first and refuse the rest."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view = view[written:]
-        offset += written

@@ -1,24 +1,28 @@
-"""Clips as training batches: a stored split, spectrograms, and batches that depend on seed and epoch only.
+"""Clips as training batches: a stored split, what a loader reads, and what the model sees of it.
+
+A loader only copies: 16-bit samples go to the device as they lie in the cache, a quarter of what spectrograms would
+take, and become numbers and spectrograms there.
 
 B utterances, T phoneme ids, C spectrogram bins, F frames, S samples.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
-from core_vits.audio import from_int16
+from core_vits.batching import padded_size
 from core_vits.cache import CacheReader
 from core_vits.config import AudioConfig
-from core_vits.manifest import batches_per_epoch, split_sizes
-from core_vits.spectrogram import linear_spectrogram
+from core_vits.manifest import split_sizes
+from core_vits.spectrogram import linear_spectrograms, shortest_audio
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,15 @@ def split(keys: Sequence[str], validation_split: float, test_clips: int, seed: i
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One utterance, not padded, except that the audio is at least one segment long."""
+    """One utterance as it is cached."""
 
-    phoneme_ids_T: Tensor
-    spectrogram_CF: Tensor
-    audio_S: Tensor
+    phoneme_ids_T: NDArray[np.int64]
+    audio_S: NDArray[np.int16]
+    frames: int
     speaker_id: int | None
     key: str
+    name: str
+    """File of the recording, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +87,94 @@ class Batch:
     spectrogram_lengths_B: Tensor
     audio_B1S: Tensor
     audio_lengths_B: Tensor
-    """Samples of each recording before padding to the longest (but after padding to one segment)."""
+    """Samples of each recording."""
     speaker_ids_B: Tensor | None
     keys: tuple[str, ...]
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
-        """The same batch on another device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What messages call the clips."""
+        return self.keys
 
-    def pin_memory(self) -> Batch:
+    def on(self, device: torch.device) -> Batch:
+        """The same batch on another device; the host does not wait for it."""
+        return _each(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+    def rows(self, begin: int, end: int) -> Batch:
+        """Some of the utterances, padded to the longest of them."""
+        chosen = _each(self, lambda tensor: tensor[begin:end])
+        return replace(
+            chosen,
+            phoneme_ids_BT=_narrow(chosen.phoneme_ids_BT, chosen.phoneme_lengths_B),
+            spectrogram_BCF=_narrow(chosen.spectrogram_BCF, chosen.spectrogram_lengths_B),
+            audio_B1S=_narrow(chosen.audio_B1S, chosen.audio_lengths_B),
+            keys=self.keys[begin:end],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedBatch:
+    """Utterances by decreasing number of frames as a loader gives them: 16-bit audio, padded with zeros."""
+
+    phoneme_ids_BT: Tensor
+    phoneme_lengths_B: Tensor
+    audio_BS: Tensor
+    """int16."""
+    audio_lengths_B: Tensor
+    spectrogram_lengths_B: Tensor
+    """Frames of each recording."""
+    speaker_ids_B: Tensor | None
+    keys: tuple[str, ...]
+    names: tuple[str, ...]
+    """File of each recording, for messages."""
+    audio_config: AudioConfig
+
+    def on(self, device: torch.device) -> Batch:
+        """What the model sees of it; computed on the device, and the host does not wait for it."""
+        there = _each(self, lambda tensor: tensor.to(device, non_blocking=True))
+        audio_BS = there.audio_BS.to(torch.float32) / 32768
+        return Batch(
+            phoneme_ids_BT=there.phoneme_ids_BT,
+            phoneme_lengths_B=there.phoneme_lengths_B,
+            spectrogram_BCF=linear_spectrograms(audio_BS, there.audio_lengths_B, self.audio_config),
+            spectrogram_lengths_B=there.spectrogram_lengths_B,
+            audio_B1S=audio_BS.unsqueeze(1),
+            audio_lengths_B=there.audio_lengths_B,
+            speaker_ids_B=there.speaker_ids_B,
+            keys=self.keys,
+        )
+
+    def rows(self, begin: int, end: int) -> CachedBatch:
+        """Some of the utterances, padded to the longest of them."""
+        chosen = _each(self, lambda tensor: tensor[begin:end])
+        return replace(
+            chosen,
+            phoneme_ids_BT=_narrow(chosen.phoneme_ids_BT, chosen.phoneme_lengths_B),
+            audio_BS=_narrow(chosen.audio_BS, chosen.audio_lengths_B),
+            keys=self.keys[begin:end],
+            names=self.names[begin:end],
+        )
+
+    def pin_memory(self) -> CachedBatch:
         """The same batch in page-locked memory; torch's DataLoader calls this."""
-        return self._each(Tensor.pin_memory)
+        return _each(self, Tensor.pin_memory)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        tensors = {
-            item.name: change(value) for item in fields(self) if isinstance(value := getattr(self, item.name), Tensor)
-        }
-        return replace(self, **tensors)  # type: ignore[arg-type]  # every key is a field that holds a tensor
+
+LoadedBatch: TypeAlias = Batch | CachedBatch
+"""What data may give: both say `on(device)` to become what the model sees, and `rows` to become smaller."""
+
+Held = TypeVar("Held", Batch, CachedBatch)
+
+
+def _each(batch: Held, change: Callable[[Tensor], Tensor]) -> Held:
+    tensors: dict[str, Any] = {
+        item.name: change(value) for item in fields(batch) if isinstance(value := getattr(batch, item.name), Tensor)
+    }
+    return replace(batch, **tensors)
+
+
+def _narrow(rows: Tensor, lengths_B: Tensor) -> Tensor:
+    return rows[..., : int(lengths_B.max())]
 
 
 class ClipDataset(Dataset[Clip]):
@@ -109,7 +186,6 @@ class ClipDataset(Dataset[Clip]):
         keys: Sequence[str],
         audio_config: AudioConfig,
         *,
-        segment_size: int = 8192,
         speaker_ids: Mapping[str, int] | None = None,
     ) -> None:
         """Look up all clips.
@@ -118,126 +194,93 @@ class ClipDataset(Dataset[Clip]):
             reader: an open cache.
             keys: of the clips.
             audio_config: how spectrograms are made.
-            segment_size: samples; shorter audio is padded to it.
             speaker_ids: of a voice with several speakers.
 
         Raises:
-            ValueError: a clip is not in the cache, or has a speaker without an id.
+            ValueError: a clip is not in the cache, is too short, or has a speaker without an id.
         """
         absent = [key for key in keys if key not in reader.entries]
         if absent:
             raise ValueError(
                 f"{reader.folder}: {len(absent)} of {len(keys)} clips are gone. Prepare the dataset again."
             )
+        self.audio_config = audio_config
         self._reader = reader
         self._entries = [reader.entries[key] for key in keys]
-        self._audio_config = audio_config
-        self._segment_size = segment_size
         self._speaker_ids = speaker_ids
-        for entry in self._entries if speaker_ids is not None else ():
-            if entry.speaker not in (speaker_ids or {}):
+        shortest = shortest_audio(audio_config)
+        for entry in self._entries:
+            if entry.samples < shortest:
+                raise ValueError(
+                    f"{entry.file}: {entry.samples} samples are too short for a spectrogram; "
+                    f"{shortest} are needed. Leave the clip out."
+                )
+            if speaker_ids is not None and entry.speaker not in speaker_ids:
                 raise ValueError(f"{entry.file}: speaker '{entry.speaker}' has no id. Prepare the dataset again.")
 
     @property
     def lengths(self) -> list[int]:
         """Frames of each clip; nothing is read for it."""
-        return [entry.samples // self._audio_config.hop_length for entry in self._entries]
+        return [entry.samples // self.audio_config.hop_length for entry in self._entries]
+
+    @property
+    def phonemes(self) -> list[int]:
+        """Phoneme ids of each clip."""
+        return [len(entry.phoneme_ids) for entry in self._entries]
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Clip:
         entry = self._entries[index]
-        audio_S = torch.from_numpy(from_int16(self._reader.audio(entry)))
-        spectrogram_CF = linear_spectrogram(audio_S, self._audio_config)
-        if len(audio_S) < self._segment_size:
-            audio_S = torch.nn.functional.pad(audio_S, (0, self._segment_size - len(audio_S)))
-        speaker_id = None if self._speaker_ids is None else self._speaker_ids[entry.speaker or ""]
-        return Clip(torch.tensor(entry.phoneme_ids), spectrogram_CF, audio_S, speaker_id, entry.key)
+        return Clip(
+            phoneme_ids_T=np.array(entry.phoneme_ids, dtype=np.int64),
+            audio_S=self._reader.audio(entry),
+            frames=entry.samples // self.audio_config.hop_length,
+            speaker_id=None if self._speaker_ids is None else self._speaker_ids[entry.speaker or ""],
+            key=entry.key,
+            name=entry.file,
+        )
 
 
-def collate(clips: Sequence[Clip]) -> Batch:
-    """Pad clips into one batch, longest first.
+@dataclass(frozen=True, kw_only=True)
+class Collate:
+    """Puts clips into one batch, longest first."""
 
-    Raises:
-        ValueError: there are no clips.
-    """
-    if not clips:
-        raise ValueError("a batch needs at least one clip.")
-    ordered = sorted(clips, key=lambda clip: clip.spectrogram_CF.shape[1], reverse=True)
-    ids_BT, id_lengths_B = _padded([clip.phoneme_ids_T for clip in ordered])
-    spectrogram_BCF, frame_lengths_B = _padded([clip.spectrogram_CF for clip in ordered])
-    audio_BS, audio_lengths_B = _padded([clip.audio_S for clip in ordered])
-    speakers = [clip.speaker_id for clip in ordered if clip.speaker_id is not None]
-    return Batch(
-        ids_BT,
-        id_lengths_B,
-        spectrogram_BCF,
-        frame_lengths_B,
-        audio_BS.unsqueeze(1),
-        audio_lengths_B,
-        torch.tensor(speakers) if speakers else None,
-        tuple(clip.key for clip in ordered),
-    )
+    audio_config: AudioConfig
+    few_sizes: bool = False
+    """Whether frames and phonemes are padded to one of few sizes (`padded_size`), not just to the longest clip."""
 
-
-def _padded(items: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Items of one batch padded with zeros along their last axis, and their lengths there."""
-    lengths_B = torch.tensor([item.shape[-1] for item in items])
-    longest = int(lengths_B.max())
-    batch = items[0].new_zeros((len(items), *items[0].shape[:-1], longest))
-    for row, item in zip(batch, items, strict=True):
-        row[..., : item.shape[-1]] = item
-    return batch, lengths_B
-
-
-class EpochSampler(Sampler[list[int]]):
-    """Batches of indices; those of an epoch are a pure function of seed and epoch.
-
-    So the position inside an epoch is one number, and a resumed run goes on with exactly the batches it had not seen.
-    Nothing is dropped: the last batch holds what is left. With several ranks every rank gets the same number of
-    batches; clips from the beginning of the order fill the last ones up, as no rank may wait for another for ever.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, *, rank: int = 0, world: int = 1) -> None:
-        """Plan for clips of these lengths.
-
-        Args:
-            lengths: frames of each clip; only their number decides the batches.
-            batch_size: clips a rank and step.
-            seed: of the order.
-            rank: of this process.
-            world: number of processes.
-
-        Raises:
-            ValueError: no clips, or a batch size below 1.
+    def __call__(self, clips: Sequence[Clip]) -> CachedBatch:
         """
-        if not lengths or batch_size < 1:
-            raise ValueError(f"{len(lengths)} clips can't be put into batches of {batch_size}. Use at least one clip.")
-        self._clips = len(lengths)
-        self._batch_size = batch_size
-        self._seed = seed
-        self._rank, self._world = rank, world
-        self._epoch = 0
-        self._start_batch = 0
+        Raises:
+            ValueError: there are no clips.
+        """
+        if not clips:
+            raise ValueError("a batch needs at least one clip.")
+        ordered = sorted(clips, key=lambda clip: clip.frames, reverse=True)
+        samples = max(len(clip.audio_S) for clip in ordered)
+        phonemes = max(len(clip.phoneme_ids_T) for clip in ordered)
+        if self.few_sizes:
+            samples = max(samples, padded_size(ordered[0].frames) * self.audio_config.hop_length)
+            phonemes = padded_size(phonemes)
+        speakers = [clip.speaker_id for clip in ordered if clip.speaker_id is not None]
+        return CachedBatch(
+            phoneme_ids_BT=_padded([clip.phoneme_ids_T for clip in ordered], phonemes),
+            phoneme_lengths_B=torch.tensor([len(clip.phoneme_ids_T) for clip in ordered]),
+            audio_BS=_padded([clip.audio_S for clip in ordered], samples),
+            audio_lengths_B=torch.tensor([len(clip.audio_S) for clip in ordered]),
+            spectrogram_lengths_B=torch.tensor([clip.frames for clip in ordered]),
+            speaker_ids_B=torch.tensor(speakers) if speakers else None,
+            keys=tuple(clip.key for clip in ordered),
+            names=tuple(clip.name for clip in ordered),
+            audio_config=self.audio_config,
+        )
 
-    def set_position(self, epoch: int, start_batch: int = 0) -> None:
-        """Choose what the next iteration gives: the batches of `epoch` from `start_batch` on."""
-        self._epoch, self._start_batch = epoch, start_batch
 
-    def __len__(self) -> int:
-        """Batches of a whole epoch."""
-        return batches_per_epoch(self._clips, self._batch_size, self._world)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        yield from self.batches(self._epoch)[self._start_batch :]
-
-    def batches(self, epoch: int) -> list[list[int]]:
-        """All batches of an epoch for this rank."""
-        # torch uses 32 bits of a seed; the hash keeps (seed, epoch) and (seed + 1, epoch - 1) apart in them.
-        digest = hashlib.blake2b(f"{self._seed} {epoch}".encode(), digest_size=4).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
-        order = torch.randperm(self._clips, generator=generator).tolist()
-        order += [order[index % self._clips] for index in range(-self._clips % self._world)]
-        mine = order[self._rank :: self._world]
-        return [mine[begin : begin + self._batch_size] for begin in range(0, len(mine), self._batch_size)]
+def _padded(rows: Sequence[NDArray[Any]], width: int) -> Tensor:
+    """Rows of one batch, padded with zeros."""
+    batch = np.zeros((len(rows), width), dtype=rows[0].dtype)
+    for place, row in zip(batch, rows, strict=True):
+        place[: len(row)] = row
+    return torch.from_numpy(batch)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import mmap
 import os
 from collections.abc import Callable, Collection
@@ -38,6 +37,7 @@ from core_vits.archive import (
 )
 from core_vits.descriptions import ITEM_BYTES, PickleError, StorageNote, TensorNote
 from core_vits.errors import CheckpointFileError, in_one_line
+from core_vits.memory import free_bytes
 from core_vits.unpickle import follow, unfold
 
 LARGEST_TENSORS = 8_000_000_000
@@ -255,17 +255,6 @@ def _bytes_of(storage: StorageNote) -> int:
     return storage.elements * ITEM_BYTES[storage.dtype]
 
 
-def _free_memory() -> float:
-    """Bytes that can be had without swapping; infinite where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return math.inf
-
-
 def _without_memory(note: TensorNote) -> Tensor:
     dtype: torch.dtype = getattr(torch, note.dtype)
     return torch.empty_strided(note.size, note.stride, dtype=dtype, device="meta")
@@ -284,7 +273,7 @@ class _Memory:
         Raises:
             Unreadable: there is no room for them.
         """
-        free = _free_memory()
+        free = free_bytes()
         if needed > free:
             raise Unreadable(
                 f"there is not enough memory to read it: it needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"

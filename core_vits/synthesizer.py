@@ -58,6 +58,21 @@ class TrainingOutput:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LatentSpeech:
+    """What the decoder makes audio of, and what that was made of."""
+
+    durations_B1T: Tensor
+    """Frames of each phoneme, whole numbers as floats; times hop length they are samples."""
+    log_durations_B1T: Tensor
+    frame_mask_B1F: Tensor
+    prior_mean_BDF: Tensor
+    prior_sample_BDF: Tensor
+    latent_BDF: Tensor
+    speaker_BG1: Tensor | None
+    """None in a model of one speaker."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InferenceOutput:
     """Audio and what it was made of."""
 
@@ -94,7 +109,7 @@ class Synthesizer(nn.Module):
         if config.num_speakers > 1:
             self.emb_g = nn.Embedding(config.num_speakers, speaker)
 
-    def _speaker(self, speaker_ids_B: Tensor | None) -> Tensor | None:
+    def speaker_embedding(self, speaker_ids_B: Tensor | None) -> Tensor | None:
         """The speaker embedding [B, G, 1].
 
         Raises:
@@ -145,7 +160,7 @@ class Synthesizer(nn.Module):
         dtype = spectrogram_BNF.dtype
         text_mask = length_mask(text_lengths_B, ids_BT.shape[1], dtype)
         frame_mask = length_mask(frame_lengths_B, spectrogram_BNF.shape[2], dtype)
-        speaker = self._speaker(speaker_ids_B)
+        speaker = self.speaker_embedding(speaker_ids_B)
 
         hidden, text_mean, text_log_std = self.enc_p(ids_BT, text_mask)
         posterior, mean, log_std = self.enc_q(spectrogram_BNF, frame_mask, speaker, posterior_noise_BDF)
@@ -216,6 +231,51 @@ class Synthesizer(nn.Module):
     ) -> InferenceOutput:
         """Speak. Traceable: no control flow depends on the data.
 
+        Args: those of `infer_latent`.
+
+        Raises:
+            ValueError: if speaker ids are missing.
+        """
+        made = self.infer_latent(
+            ids_BT,
+            text_lengths_B,
+            noise_scale,
+            length_scale,
+            noise_scale_w,
+            speaker_ids_B,
+            duration_noise_B2T=duration_noise_B2T,
+            prior_noise_BDF=prior_noise_BDF,
+        )
+        return InferenceOutput(
+            audio_B1S=self.decode(made.latent_BDF, made.frame_mask_B1F, made.speaker_BG1),
+            durations_B1T=made.durations_B1T,
+            log_durations_B1T=made.log_durations_B1T,
+            frame_mask_B1F=made.frame_mask_B1F,
+            prior_mean_BDF=made.prior_mean_BDF,
+            prior_sample_BDF=made.prior_sample_BDF,
+            latent_BDF=made.latent_BDF,
+        )
+
+    def decode(self, latent_BDF: Tensor, frame_mask_B1F: Tensor, speaker_BG1: Tensor | None) -> Tensor:
+        """Audio [B, 1, S] of latent frames. `core_vits.streaming` tells how far a frame's audio looks around it."""
+        audio_B1S: Tensor = self.dec(latent_BDF * frame_mask_B1F, speaker_BG1)
+        return audio_B1S
+
+    def infer_latent(
+        self,
+        ids_BT: Tensor,
+        text_lengths_B: Tensor,
+        noise_scale: float | Tensor = 0.667,
+        length_scale: float | Tensor = 1.0,
+        noise_scale_w: float | Tensor = 0.8,
+        speaker_ids_B: Tensor | None = None,
+        *,
+        duration_noise_B2T: Tensor | None = None,
+        prior_noise_BDF: Tensor | None = None,
+        durations_B1T: Tensor | None = None,
+    ) -> LatentSpeech:
+        """Everything before the decoder. Traceable: no control flow depends on the data.
+
         Args:
             ids_BT: int64 phoneme ids, zero-padded.
             text_lengths_B: int64, ids per utterance.
@@ -225,17 +285,19 @@ class Synthesizer(nn.Module):
             speaker_ids_B: int64 of length B or 1, needed if the model has several speakers.
             duration_noise_B2T: standard normal; drawn if not given.
             prior_noise_BDF: standard normal; drawn if not given.
+            durations_B1T: frames of each phoneme, whole numbers as floats; the predicted ones if not given.
 
         Raises:
             ValueError: if speaker ids are missing.
         """
         text_mask = length_mask(text_lengths_B, ids_BT.shape[1], self.enc_p.emb.weight.dtype)
-        speaker = self._speaker(speaker_ids_B)
+        speaker = self.speaker_embedding(speaker_ids_B)
         hidden, text_mean, text_log_std = self.enc_p(ids_BT, text_mask)
         if duration_noise_B2T is None:
             duration_noise_B2T = torch.randn_like(hidden[:, :2])
         log_durations = self.dp.log_durations(hidden, text_mask, speaker, duration_noise_B2T * noise_scale_w)
-        durations_B1T = torch.ceil(log_durations.exp() * text_mask * length_scale)
+        if durations_B1T is None:
+            durations_B1T = torch.ceil(log_durations.exp() * text_mask * length_scale)
 
         ends_BT = durations_B1T.squeeze(1).cumsum(-1)
         frame_lengths_B = ends_BT[:, -1].clamp_min(1).to(torch.int64)
@@ -250,14 +312,14 @@ class Synthesizer(nn.Module):
         noise = torch.randn_like(mean) if prior_noise_BDF is None else prior_noise_BDF
         prior_sample = mean + noise * log_std.exp() * noise_scale
         latent = self.flow(prior_sample, frame_mask, speaker, reverse=True)
-        return InferenceOutput(
-            audio_B1S=self.dec(latent * frame_mask, speaker),
+        return LatentSpeech(
             durations_B1T=durations_B1T,
             log_durations_B1T=log_durations,
             frame_mask_B1F=frame_mask,
             prior_mean_BDF=mean,
             prior_sample_BDF=prior_sample,
             latent_BDF=latent,
+            speaker_BG1=speaker,
         )
 
     def fold_weight_norm(self) -> None:

@@ -43,11 +43,13 @@ def add(writer: CacheWriter, number: int) -> None:
     )  # fmt: skip
 
 
-def fill(base: Path, numbers: range) -> None:
+def fill(base: Path, numbers: range, *, verify: bool = False) -> None:
     """Add the clips that are missing."""
     with CacheWriter(base, SETTINGS) as writer:
+        if verify or writer.suspect:
+            writer.verify()
         for number in numbers:
-            if not writer.has(f"key{number}"):
+            if f"key{number}" not in writer:
                 add(writer, number)
 
 

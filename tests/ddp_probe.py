@@ -23,16 +23,17 @@ import torch.distributed
 from torch import Tensor, nn
 from training_parts import CONFIG, HOP, MadeUpData, Notes, StopAt, settings
 
+from core_vits.audio import to_int16
 from core_vits.config import LossWeights, ModelConfig
-from core_vits.dataset import Batch, Clip, collate
+from core_vits.dataset import Batch, Clip, Collate
 from core_vits.losses import ALONE
-from core_vits.spectrogram import linear_spectrogram
 from core_vits.train.distributed import leave, make_fabric
-from core_vits.train.errors import PeerLost
+from core_vits.train.errors import PeerLost, TrainingError
 from core_vits.train.loop import Trainer
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
 from core_vits.train.ranks import Ranks
+from core_vits.train.room import RoomyStep
 from core_vits.train.step import AdversarialStep
 from core_vits.train.validation import apart, validate
 
@@ -67,11 +68,9 @@ def utterances(speakers: int) -> list[Clip]:
     draw = torch.Generator().manual_seed(3)
     clips = []
     for index, (frames, ids) in enumerate(((60, 20), (15, 4), (33, 9), (9, 5))):
-        audio = torch.randn(frames * HOP, generator=draw) * 0.1
-        spectrogram = linear_spectrogram(audio, CONFIG.audio)
-        audio = nn.functional.pad(audio, (0, max(0, CONFIG.segment_size - len(audio))))
-        text = torch.randint(3, 100, (ids,), generator=draw)
-        clips.append(Clip(text, spectrogram, audio, index % speakers if speakers > 1 else None, str(index)))
+        audio = to_int16((torch.randn(frames * HOP, generator=draw) * 0.1).numpy())
+        text = torch.randint(3, 100, (ids,), generator=draw).numpy()
+        clips.append(Clip(text, audio, frames, index % speakers if speakers > 1 else None, str(index), f"{index}.wav"))
     return clips
 
 
@@ -151,8 +150,36 @@ def warm_up(optimizer: torch.optim.AdamW) -> None:
             }
 
 
-def train(case: Case, ranks: Ranks, fabric: Any) -> dict[str, Any]:
-    """Train some steps on this process's part of the batch; weights, gradients, losses and what was sent."""
+PLACES = ("forward", "generator", "judges")
+"""Where memory runs out: before anything was sent, and when almost all of either side's buckets have left."""
+
+
+def run_out_of_memory(models: VoiceModels, place: str, *, above: int) -> None:
+    """Let a pass over more than so many clips fail as it fails on a full GPU."""
+    clips = 0
+
+    def refuse(*_: object) -> None:
+        if clips > above:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    def count(_: object, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal clips
+        clips = inputs[0].shape[0]
+        if place == "forward":
+            refuse()
+
+    models.model_g.register_forward_pre_hook(count)
+    # The first layers' gradients come last.
+    last = {"generator": models.model_g.parameters(), "judges": models.judges()}
+    if place in last:
+        next(iter(last[place])).register_hook(refuse)
+
+
+def train(case: Case, ranks: Ranks, fabric: Any, *, place: str = "", above: int = 1) -> dict[str, Any]:
+    """Train some steps on this process's part of the batch; weights, gradients, losses and what was sent.
+
+    Where a `place` is named, the first process runs out of memory there with more clips than `above`.
+    """
     torch.manual_seed(5)
     models = VoiceModels(case.config)
     for parameter in models.parameters():
@@ -165,15 +192,26 @@ def train(case: Case, ranks: Ranks, fabric: Any) -> dict[str, Any]:
         step = AdversarialStep(fabric, models, optimization, LossWeights(), ranks)
     clips = utterances(case.config.num_speakers)
     rows: Sequence[int] = case.parts[ranks.index] if ranks.count > 1 else range(4)
-    batch = collate([clips[row] for row in rows])
+    batch = Collate(audio_config=CONFIG.audio)([clips[row] for row in rows])
     draws, wire = Draws(case.config), Wire()
+    told: list[str] = []
+    room = RoomyStep(step, ranks, fabric.device, told.append)
+    if place and ranks.is_first:
+        run_out_of_memory(models, place, above=above)
+    number = 0
+    real = step.add_gradients
+
+    def drawing(part: Batch, **options: Any) -> Any:
+        draws.begin(number, part)
+        return real(part, **options)
+
+    step.add_gradients = drawing  # type: ignore[method-assign]
     gradients: dict[str, Tensor] = {}
     losses = []
     with draws.injected(), mock.patch("torch.distributed.all_reduce", wire.all_reduce):
         for number in range(STEPS):
-            draws.begin(number, batch)
             shares = ranks.shares(batch) if case.with_shares else ALONE
-            terms = step.train(batch, with_norms=True, shares=shares)
+            terms = room.train(batch, with_norms=True, shares=shares)
             losses.append({name: float(value.detach()) for name, value in terms.items()})
             if number == 0:
                 computed = ((name, value.grad) for name, value in models.named_parameters())
@@ -183,6 +221,7 @@ def train(case: Case, ranks: Ranks, fabric: Any) -> dict[str, Any]:
         "weights": models.state_dict(),
         "gradients": gradients,
         "losses": [{name: sum(part[name] for part in parts) / len(parts) for name in parts[0]} for parts in means],
+        "told": told,
         "bytes": {
             "gradients": wire.gradients,
             "words": wire.words,
@@ -263,6 +302,12 @@ def main() -> None:
     assert (ranks.count, ranks.index) == (world, int(os.environ.get("RANK", "0")))
     cases = {**CASES, "the plain mean": PLAIN_MEAN}
     found: dict[str, Any] = {"cases": {name: train(case, ranks, fabric) for name, case in cases.items()}}
+    uneven = CASES["parts of different number"]
+    found["short"] = {place: train(uneven, ranks, fabric, place=place) for place in PLACES}
+    try:
+        train(uneven, ranks, fabric, place="generator", above=0)
+    except TrainingError as error:
+        found["hopeless"] = str(error)
     found["together"] = {
         "raised": ranks.raised(ranks.index == world - 1, False),
         "total": ranks.total(1.0 + ranks.index, math.pi),

@@ -82,6 +82,9 @@ class MadeUpData:
                 batch.audio_B1S.fill_(float("nan"))
             yield batch
 
+    def largest(self, epoch: int) -> list[Batch]:
+        return []
+
     def validation(self) -> Iterator[Batch]:
         for number in range(self.validation_batches):
             yield self._batch(900_000 + number)

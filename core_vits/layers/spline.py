@@ -24,12 +24,13 @@ class _Bins:
     width: Tensor
     bottom: Tensor
     height: Tensor
+    mean_slope: Tensor
     slope_left: Tensor
     slope_right: Tensor
 
 
 def rational_quadratic_spline(
-    x: Tensor, widths_K: Tensor, heights_K: Tensor, slopes_K: Tensor, *, bound: float, reverse: bool
+    x: Tensor, sizes_2K: Tensor, slopes_K: Tensor, *, bound: float, reverse: bool
 ) -> tuple[Tensor, Tensor]:
     """Transform each input by a spline of its own.
 
@@ -38,8 +39,7 @@ def rational_quadratic_spline(
 
     Args:
         x: […] inputs.
-        widths_K: […, K] logits of the bin widths.
-        heights_K: […, K] logits of the bin heights.
+        sizes_2K: […, 2, K] logits of the widths of the bins, then of their heights.
         slopes_K: […, K - 1] raw slopes at the inner knots; the outer ones are 1, as in the tails.
         bound: half width of the interval.
         reverse: apply the inverse.
@@ -47,71 +47,89 @@ def rational_quadratic_spline(
     Returns:
         Transformed inputs and the logarithm of the absolute derivative, both […].
     """
-    inside = (x >= -bound) & (x <= bound)
     clamped = x.clamp(-bound, bound)
-    bins = _find_bins(clamped, widths_K, heights_K, slopes_K, bound=bound, reverse=reverse)
+    inside = clamped == x
+    bins = _find_bins(clamped, sizes_2K, slopes_K, bound=bound, reverse=reverse)
     transform = _inverse if reverse else _forward
     y, log_slope = transform(clamped, bins)
-    return torch.where(inside, y, x), torch.where(inside, log_slope, torch.zeros_like(log_slope))
+    return torch.where(inside, y, x), log_slope * inside
 
 
-def _knots(logits_2K: Tensor, bound: float) -> tuple[Tensor, Tensor]:
-    """Knot positions [..., 2, K] (without the last, which is `bound`) from -bound on, and the sizes [..., 2, K]."""
-    bins = logits_2K.shape[-1]
-    share_2K = MIN_BIN_SIZE + (1.0 - MIN_BIN_SIZE * bins) * logits_2K.softmax(-1)
-    inner = 2.0 * bound * share_2K.cumsum(-1)[..., :-1] - bound
-    # The ends are set, not summed up: rounding must not open a gap to the tails.
-    starts = functional.pad(inner, (1, 0), value=-bound)
-    return starts, functional.pad(inner, (0, 1), value=bound) - starts
+def _knots(sizes_2K: Tensor, bound: float) -> Tensor:
+    """Positions of the knots, from -bound to bound: [..., 2, K + 1]."""
+    bins = sizes_2K.shape[-1]
+    share_2K = MIN_BIN_SIZE + (1.0 - MIN_BIN_SIZE * bins) * sizes_2K.softmax(-1)
+    # Summed up before they are stretched: numbers below 1 are rounded more finely than those up to the bound.
+    ends = 2.0 * bound * share_2K.cumsum(-1) - bound
+    # The outer knots are set, not summed up: rounding must not open a gap to the tails.
+    return functional.pad(functional.pad(ends, (1, -1), value=-bound), (0, 1), value=bound)
 
 
-def _find_bins(
-    x: Tensor, widths_K: Tensor, heights_K: Tensor, slopes_K: Tensor, *, bound: float, reverse: bool
-) -> _Bins:
-    starts_2K, sizes_2K = _knots(torch.stack((widths_K, heights_K), dim=-2), bound)
+def _find_bins(x: Tensor, sizes_2K: Tensor, slopes_K: Tensor, *, bound: float, reverse: bool) -> _Bins:
+    knots = _knots(sizes_2K, bound)
     # This raw value gives a slope of exactly 1 at both borders.
     border = log(expm1(1.0 - MIN_SLOPE))
     slopes = MIN_SLOPE + functional.softplus(functional.pad(slopes_K, (1, 1), value=border))
 
     # Knots are without gradient here: which bin it is does not change under a small step.
-    searched = starts_2K.detach()[..., 1 if reverse else 0, 1:]
+    searched = knots.detach()[..., 1 if reverse else 0, 1:-1]
     index = (x.unsqueeze(-1) >= searched).sum(-1, keepdim=True)
 
-    # One table and one look into it; its rows are in the order of the fields.
-    table_6K = torch.cat((starts_2K, sizes_2K, slopes[..., :-1].unsqueeze(-2), slopes[..., 1:].unsqueeze(-2)), dim=-2)
-    picked = table_6K.gather(-1, index.unsqueeze(-2).expand(*table_6K.shape[:-1], 1)).squeeze(-1)
-    left, bottom, width, height, slope_left, slope_right = picked.unbind(-1)
-    return _Bins(left=left, width=width, bottom=bottom, height=height, slope_left=slope_left, slope_right=slope_right)
-
-
-def _log_slope(bins: _Bins, position: Tensor, denominator: Tensor) -> Tensor:
-    """Log derivative of the spline at a position in 0 … 1 of its bin (eq. 5 of the paper)."""
-    mean_slope = bins.height / bins.width
-    rest = 1.0 - position
-    numerator = mean_slope.square() * (
-        bins.slope_right * position.square() + 2.0 * mean_slope * position * rest + bins.slope_left * rest.square()
+    # One table and one look into it, for both ends of the bin.
+    table = torch.cat((knots, slopes.unsqueeze(-2)), dim=-2)
+    ends = torch.cat((index, index + 1), dim=-1).unsqueeze(-2)
+    picked = table.gather(-1, ends.expand(*table.shape[:-1], 2))
+    left, right, bottom, top, slope_left, slope_right = picked.flatten(-2).unbind(-1)
+    width, height = right - left, top - bottom
+    return _Bins(
+        left=left,
+        width=width,
+        bottom=bottom,
+        height=height,
+        mean_slope=height / width,
+        slope_left=slope_left,
+        slope_right=slope_right,
     )
-    return numerator.log() - 2.0 * denominator.log()
+
+
+def _polynomials(bins: _Bins, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Numerator and denominator of eq. 4 of the paper, and the polynomial of eq. 5, at a position in 0 … 1 of the bin.
+
+    With both parts of the position, t = (p, 1 - p), mean slope s and the bin's slopes d, let v be
+
+        (s  d_left ; d_right  s) t.
+
+    Then the numerator is t₁v₁, the denominator t₁v₁ + t₂v₂, and the polynomial of the derivative t₁v₂ + t₂v₁. That is a
+    third of the operators of the equations written out, there and back.
+    """
+    mean = bins.mean_slope
+    parts = torch.stack((position, 1.0 - position), dim=-1)
+    matrix = torch.stack((mean, bins.slope_left, bins.slope_right, mean), dim=-1).reshape(*position.shape, 2, 2)
+    mixed = (matrix * parts.unsqueeze(-2)).sum(-1)
+    products = parts.unsqueeze(-1) * mixed.unsqueeze(-2)
+    numerator, across, back, rest = products.flatten(-2).unbind(-1)
+    return numerator, numerator + rest, across + back
+
+
+def _log_slope(bins: _Bins, denominator: Tensor, polynomial: Tensor) -> Tensor:
+    """Log derivative of the spline (eq. 5 of the paper)."""
+    return torch.add(polynomial.log(), bins.mean_slope.log() - denominator.log(), alpha=2.0)
 
 
 def _forward(x: Tensor, bins: _Bins) -> tuple[Tensor, Tensor]:
-    position = (x - bins.left) / bins.width
-    mean_slope = bins.height / bins.width
-    product = position * (1.0 - position)
-    denominator = mean_slope + (bins.slope_left + bins.slope_right - 2.0 * mean_slope) * product
-    rise = bins.height * (mean_slope * position.square() + bins.slope_left * product)
-    return bins.bottom + rise / denominator, _log_slope(bins, position, denominator)
+    numerator, denominator, polynomial = _polynomials(bins, (x - bins.left) / bins.width)
+    y = torch.addcmul(bins.bottom, bins.height, numerator / denominator)
+    return y, _log_slope(bins, denominator, polynomial)
 
 
 def _inverse(y: Tensor, bins: _Bins) -> tuple[Tensor, Tensor]:
-    mean_slope = bins.height / bins.width
-    curvature = bins.slope_left + bins.slope_right - 2.0 * mean_slope
+    curvature = bins.slope_left + bins.slope_right - 2.0 * bins.mean_slope
     above = y - bins.bottom
-    a = above * curvature + bins.height * (mean_slope - bins.slope_left)
+    a = above * curvature + bins.height * (bins.mean_slope - bins.slope_left)
     b = bins.height * bins.slope_left - above * curvature
-    c = -mean_slope * above
+    c = -bins.mean_slope * above
     # Not negative in exact arithmetic; rounding may bring it just below zero.
     discriminant = (b.square() - 4.0 * a * c).clamp_min(0.0)
     position = 2.0 * c / (-b - discriminant.sqrt())
-    denominator = mean_slope + curvature * position * (1.0 - position)
-    return bins.left + position * bins.width, -_log_slope(bins, position, denominator)
+    _, denominator, polynomial = _polynomials(bins, position)
+    return bins.left + position * bins.width, -_log_slope(bins, denominator, polynomial)

@@ -159,7 +159,7 @@ def plan_begin(
     else:
         configs = (origin.config, config)
         surgery = fitting_copy(before, wanted, rows, configs, vocoder_only=choices.mode == VOCODER)
-    position = _position(origin, choices, batches_per_epoch)
+    position = _position(origin, choices, settings, batches_per_epoch)
     facts: dict[str, Any] = {
         "origin": origin,
         "choices": choices,
@@ -235,12 +235,13 @@ def _speaker_facts(names: Known, config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _position(origin: Origin, choices: Choices, batches_per_epoch: int | None) -> Position:
-    """Where the run begins; inside an epoch only if the epochs are as long as they were."""
+def _position(origin: Origin, choices: Choices, settings: TrainSettings, batches_per_epoch: int | None) -> Position:
+    """Where the run begins; inside an epoch only if its batches are what they were."""
     if choices.mode != RESUME or origin.position is None:
         return Position()
     at = origin.position
-    if batches_per_epoch not in (None, origin.batches_per_epoch):
+    same_length = batches_per_epoch in (None, origin.batches_per_epoch)
+    if not same_length or origin.batching != settings.batching:
         return Position(epoch=at.epoch, step=at.step)
     return at
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core_vits.train.begin import BeginPlan
+from core_vits.train.rehearsal import Rehearsal
 from core_vits.train.settings import Position
 
 
@@ -103,6 +104,9 @@ class Callback:
 
     def on_run_start(self, progress: Progress, resumed_from: Path | None) -> None:
         """Models are built, and restored when the run is resumed; nothing is trained yet."""
+
+    def on_rehearsal(self, progress: Progress, found: Rehearsal) -> None:
+        """It is known how much memory the largest batch takes; comes after `on_run_start`, before the first step."""
 
     def on_epoch_start(self, progress: Progress) -> None:
         """An epoch begins, or goes on after a resume."""

@@ -65,9 +65,14 @@ def make_fabric(settings: TrainSettings) -> Fabric:
             f"can't be used here: {said}. Change them in [training]"
         ) from error
     if accelerator == "cuda":
-        # As Piper: ten bits of mantissa are enough everywhere but in the blocks that ask for full precision.
-        torch.backends.cuda.matmul.fp32_precision = "tf32"
+        _set_product_precision("tf32" if settings.tf32 else "ieee")
     return fabric
+
+
+def _set_product_precision(kind: str) -> None:
+    """Of matrix products and convolutions of float32 on a GPU; blocks that ask for full precision keep theirs."""
+    torch.backends.cuda.matmul.fp32_precision = kind
+    torch.backends.cudnn.conv.fp32_precision = kind  # type: ignore[attr-defined]  # its stub is behind
 
 
 def _meet(processes: int, accelerator: str) -> None:

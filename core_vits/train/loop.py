@@ -35,6 +35,8 @@ from core_vits.train.metrics import MetricWindow
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
 from core_vits.train.ranks import Ranks, merged_means
+from core_vits.train.rehearsal import rehearse
+from core_vits.train.room import RoomyStep
 from core_vits.train.settings import Position, TrainSettings
 from core_vits.train.state import Provenance, pack, random_numbers, restore_random, seed_process
 from core_vits.train.step import AdversarialStep
@@ -90,6 +92,7 @@ class Trainer:
         self.optimization = Optimization(self.models.model_g.parameters(), self.models.judges(), settings)
         weights = LossWeights(mel=settings.mel_weight, kl=settings.kl_weight)
         self._step = AdversarialStep(self._fabric, self.models, self.optimization, weights, self._ranks)
+        self._room = RoomyStep(self._step, self._ranks, self._fabric.device, self._problem)
         # The step that follows draws from here on, whatever building the models took.
         seed_process(settings.seed, self._ranks.index)
         self._keeper = self._ranks.first_before_others(
@@ -147,13 +150,15 @@ class Trainer:
             `completed` or `stopped`.
 
         Raises:
-            TrainingError: a loss is not finite any more, or the last checkpoint could not be saved.
+            TrainingError: a loss is not finite any more, the last checkpoint could not be saved, or a clip is too long
+                for the memory.
             CheckpointFileError: the checkpoint to go on from can't be used.
         """
         try:
             resumed_from = self._resume(begin_with)
             self._ranks.check_equal(self.models.parameters(), self.position, self._data.batches_per_epoch)
             self._tell("on_run_start", resumed_from)
+            self._rehearse()
             outcome = self._train()
         except BaseException as error:
             self._tell("on_exception", error)
@@ -198,6 +203,15 @@ class Trainer:
             self._problem(f"{path.name} has no discriminators: they begin anew")
         return path
 
+    def _rehearse(self) -> None:
+        """See whether the largest batches fit, before hours are spent."""
+        if self._is_complete() or self._must_stop():
+            return
+        device, largest = self._fabric.device, self._data.largest(self.position.epoch)
+        found = rehearse(self._room, self.models, self.optimization, self._ranks, device, largest)
+        if found is not None:
+            self._tell("on_rehearsal", found)
+
     # --- training ---------------------------------------------------------------------------------------------------
 
     def _train(self) -> str:
@@ -237,8 +251,7 @@ class Trainer:
             late = time.monotonic() - self._fetched_at > FETCH_SECONDS
             due = due or any(self._ranks.raised(late))
             shares = self._ranks.shares(batch)
-            on_device = batch.to(self._fabric.device, non_blocking=True)
-            self._window.add(self._step.train(on_device, with_norms=due, shares=shares))
+            self._window.add(self._room.train(batch, with_norms=due, shares=shares))
             self.position = position
             metrics = self._fetch() if due else None
             now = time.monotonic()

@@ -19,6 +19,7 @@ from core_vits.checkpoint import EXTRAS_KEY
 from core_vits.checkpoint_names import OPTIMIZERS
 from core_vits.config import ModelConfig
 from core_vits.errors import CheckpointFileError
+from core_vits.manifest import RANDOM
 from core_vits.train.settings import Position
 
 OURS, PIPER, FIRST_PIPER, UNKNOWN = "ours", "piper1-gpl", "piper_train", "unknown"
@@ -50,6 +51,8 @@ class Origin:
     unfinished: bool
     """Whether it was saved in the middle of an epoch by a trainer that stored no place in it."""
     batches_per_epoch: int | None
+    batching: str
+    """How its batches were made. A file that doesn't say is older than the choice: at random, as Piper."""
     learning_rates: Mapping[str, float]
     """Of each side whose optimizer it holds, as they stand."""
     held: bool
@@ -92,6 +95,7 @@ def read_origin(payload: Mapping[str, Any]) -> Origin:
         position=position,
         unfinished=unfinished,
         batches_per_epoch=_batches_per_epoch(extras, position, unfinished=unfinished),
+        batching=_text(extras.get("batching")) or RANDOM,
         learning_rates=rates,
         held=maker == PIPER or _text(_mapping(extras.get("begun")).get("learning_rate")) == "keep",
         discriminators=any(key.startswith("model_d.") for key in state),

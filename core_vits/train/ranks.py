@@ -19,7 +19,7 @@ import torch.distributed
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from core_vits.dataset import Batch
+from core_vits.dataset import LoadedBatch
 from core_vits.losses import ALONE, Shares
 from core_vits.train.errors import PeerLost
 
@@ -94,7 +94,7 @@ class Ranks:
         self.raised(False)
         return action()
 
-    def shares(self, batch: Batch) -> Shares:
+    def shares(self, batch: LoadedBatch) -> Shares:
         """What this process's part of a batch weighs in the whole batch of all processes.
 
         A loss is a mean over utterances, frames or phonemes. The mean of the processes' means is not the mean over the
@@ -102,11 +102,7 @@ class Ranks:
         """
         if self.count == 1:
             return ALONE
-        own = (
-            float(batch.phoneme_lengths_B.numel()),
-            float(batch.spectrogram_lengths_B.sum()),
-            float(batch.phoneme_lengths_B.sum()),
-        )
+        own = counts_of(batch)
         utterances, frames, phonemes = (
             self.count * mine / all_of_them for mine, all_of_them in zip(own, self.total(*own), strict=True)
         )
@@ -124,6 +120,12 @@ class Ranks:
         found = self.gather((sums, *facts))
         if any(other != found[0] for other in found):
             raise PeerLost(f"the {self.count} processes begin with different weights or batches: {found}")
+
+
+def counts_of(batch: LoadedBatch) -> tuple[float, float, float]:
+    """Utterances, frames and phonemes of a batch: what its losses are means over."""
+    frames, phonemes = batch.spectrogram_lengths_B.sum(), batch.phoneme_lengths_B.sum()
+    return float(batch.phoneme_lengths_B.numel()), float(frames), float(phonemes)
 
 
 @contextmanager
@@ -161,15 +163,38 @@ class GradientMean:
         for parameter in self._bucket_of:
             parameter.register_post_accumulate_grad_hook(self._ready)  # type: ignore[no-untyped-call]
         self._next = 0
+        self.listens = True
+        """Whether buckets leave during a backward pass; False while the gradients are not complete with it."""
 
     def _ready(self, parameter: Tensor) -> None:
+        if not self.listens:
+            return
         self._buckets[self._bucket_of[parameter]].waiting -= 1  # type: ignore[index]  # hooks are of these parameters
         while self._next < len(self._buckets) and self._buckets[self._next].waiting <= 0:
             self._leave()
 
-    def _leave(self) -> None:
-        self._buckets[self._next].leave()
+    def _leave(self, *, nothing: bool = False) -> None:
+        self._buckets[self._next].leave(nothing=nothing)
         self._next += 1
+
+    def send(self, *, nothing: bool = False) -> None:
+        """Send the buckets that have not left: after a backward pass those with a parameter that has no gradient.
+
+        Args:
+            nothing: zeros instead, because the pass failed here. Others wait for as many messages from each process.
+        """
+        while self._next < len(self._buckets):
+            self._leave(nothing=nothing)
+
+    def recall(self) -> None:
+        """Wait for the buckets that have left and forget what they brought; the gradients stay as they are.
+
+        Raises:
+            PeerLost: another process has ended.
+        """
+        for bucket in self._buckets:
+            bucket.forget()
+        self._next = 0
 
     def finish(self) -> None:
         """Call after the backward pass: waits until every gradient is the mean.
@@ -177,8 +202,7 @@ class GradientMean:
         Raises:
             PeerLost: another process has ended.
         """
-        while self._next < len(self._buckets):
-            self._leave()  # some of its parameters have no gradient
+        self.send()
         for bucket in self._buckets:
             bucket.arrive(self._count)
         self._next = 0
@@ -191,16 +215,26 @@ class _Bucket:
         self._flat: Tensor | None = None
         self._work: torch.distributed.Work | None = None
 
-    def _gradients(self) -> list[Tensor]:
-        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-
-    def leave(self) -> None:
-        """Send the gradients on their way."""
-        gradients = self._gradients()
-        if gradients:
+    def leave(self, *, nothing: bool = False) -> None:
+        """Send the gradients on their way, or as many zeros. A parameter without a gradient sends zeros as well."""
+        if nothing:
+            self._flat = self.parameters[0].new_zeros(sum(parameter.numel() for parameter in self.parameters))
+        else:
+            gradients = [
+                torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                for parameter in self.parameters
+            ]
             self._flat = torch.cat([gradient.flatten() for gradient in gradients])
+        with _peers():
+            self._work = torch.distributed.all_reduce(self._flat, async_op=True)
+
+    def forget(self) -> None:
+        """Wait for the sum, if it is on its way, and throw it away."""
+        if self._work is not None:
             with _peers():
-                self._work = torch.distributed.all_reduce(self._flat, async_op=True)
+                self._work.wait()
+        self._flat = self._work = None
+        self.waiting = len(self.parameters)
 
     def arrive(self, count: int) -> None:
         """Put the means in the place of the gradients."""
@@ -208,10 +242,10 @@ class _Bucket:
             with _peers():
                 self._work.wait()
             self._flat /= count
-            gradients = self._gradients()
-            parts = torch.split(self._flat, [gradient.numel() for gradient in gradients])
-            for gradient, part in zip(gradients, parts, strict=True):
-                gradient.copy_(part.view_as(gradient))
+            parts = torch.split(self._flat, [parameter.numel() for parameter in self.parameters])
+            for parameter, part in zip(self.parameters, parts, strict=True):
+                if parameter.grad is not None:
+                    parameter.grad.copy_(part.view_as(parameter))
         self._flat = self._work = None
         self.waiting = len(self.parameters)
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from core_vits.checkpoint_names import OPTIMIZERS
 from core_vits.config import ConfigError
+from core_vits.manifest import BUCKETS, RANDOM
 
 ADAM_EPSILON = 1e-9
 WEIGHT_DECAY = 0.01
@@ -25,7 +26,9 @@ class TrainSettings:
     max_steps: int = 0
     """Batches after which training ends; 0 = no limit."""
     batch_size: int = 16
-    """Utterances."""
+    """Utterances; with buckets in the mean."""
+    batching: str = BUCKETS
+    """How batches are made, `buckets` or `random`."""
     learning_rate: float = 2e-4
     learning_rate_d: float = 1e-4
     lr_decay: float = 0.999875
@@ -36,6 +39,8 @@ class TrainSettings:
     accelerator: str = "auto"
     devices: int = 1
     precision: str = "32-true"
+    tf32: bool = True
+    """Whether a GPU may round the factors of float32 products to ten bits, as Piper does."""
     num_workers: int = 0
     """Processes that load batches; 0 = this one."""
     validate_every_epochs: int = 1
@@ -58,6 +63,9 @@ class TrainSettings:
         for name in ("learning_rate", "learning_rate_d", "lr_decay", "lr_decay_d"):
             if not 0 < getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; set more than 0 and at most 1")
+
+        if self.batching not in (BUCKETS, RANDOM):
+            raise ConfigError(f"batching is {self.batching!r}; set {BUCKETS} or {RANDOM}")
 
     def digest(self) -> str:
         """A short fingerprint, stored in checkpoints to tell which settings made them."""

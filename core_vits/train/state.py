@@ -79,6 +79,7 @@ def pack(
             "batches_per_epoch": batches_per_epoch,
             "seed": settings.seed,
             "batch_size": settings.batch_size,
+            "batching": settings.batching,
             "settings_hash": settings.digest(),
             "split_hash": provenance.split_hash,
             "validation": dict(validation),

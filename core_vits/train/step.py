@@ -9,6 +9,9 @@ the discriminators to that leaf and no further (no weight's gradient is computed
 through the generator; the discriminators' loss is followed back to their weights. Losses are the same numbers,
 gradients differ by rounding, and the discriminators, which are most of a step's arithmetic, have 7 forward passes'
 worth of work instead of 10.
+
+A step is a transaction: no weight, moment or scale changes before all gradients of both sides are there, on all
+processes. Until then it can be given up and begun again, with the batch in parts (`core_vits.train.room`).
 """
 
 from __future__ import annotations
@@ -82,6 +85,27 @@ class AdversarialStep:
             with_norms: also compute `grad_norm/g` and `grad_norm/d`.
             shares: of this part in the whole batch; the mean of the processes' losses is the loss of the whole batch.
         """
+        self.begin()
+        return {**self.add_gradients(batch, shares=shares), **self.apply(with_norms=with_norms)}
+
+    def begin(self) -> None:
+        """Forget the gradients of the last step."""
+        for optimizer in (self._step_generator, self._step_judges):
+            optimizer.zero_grad(set_to_none=True)
+
+    def add_gradients(self, batch: Batch, *, shares: Shares = ALONE, send: bool = True) -> Losses:
+        """Add the gradients of a batch, or of a part of one, to those that are there.
+
+        Args:
+            batch: on the device.
+            shares: of it in the whole batch of all processes.
+            send: the gradients are complete with it, and go to the other processes while they are computed.
+
+        Returns:
+            The losses times the shares.
+        """
+        for mean in self._means:
+            mean.listens = send
         with self._fabric.autocast():
             output, targets = self._generate(batch)
             # float32 also under 16-bit precision: this is where the two halves of the gradient meet.
@@ -89,47 +113,73 @@ class AdversarialStep:
             waveform, resolution = self._judge(targets.audio_B1S, heard_B1S)
             losses_g = self._generator_losses(output, targets, waveform, resolution, shares)
             losses_d = discriminator_losses(waveform=waveform, resolution=resolution, shares=shares)
-        norms = self._step_of_generator(output.audio_B1S, heard_B1S, losses_g, with_norms=with_norms)
-        norms |= self._step_of_judges(losses_d, with_norms=with_norms)
-        return {**_named(losses_g, losses_d), **norms}
+        self._follow_generator(output.audio_B1S, heard_B1S, losses_g)
+        if send:
+            self._generator_mean.send()
+        self._fabric.backward(losses_d.total, inputs=list(self._models.judges()))
+        if send:
+            self._judges_mean.send()
+        return _named(losses_g, losses_d)
 
-    def _step_of_generator(
-        self, audio_B1S: Tensor, heard_B1S: Tensor, losses: GeneratorLosses, *, with_norms: bool
-    ) -> Losses:
-        """Step the generator on its losses.
+    def send(self, *, nothing: bool = False) -> None:
+        """Send the gradients that have not left.
+
+        Args:
+            nothing: zeros in their place, because this process has none: the others wait for as many messages.
+        """
+        for mean in self._means:
+            mean.send(nothing=nothing)
+
+    def recall(self) -> None:
+        """Wait for what is on its way and forget it: gradients stay those of this process."""
+        for mean in self._means:
+            mean.recall()
+
+    def apply(self, *, with_norms: bool) -> Losses:
+        """Step both optimizers, when the gradients of all processes are there; returns the norms, if wanted."""
+        for mean in self._means:
+            mean.finish()
+        norms: Losses = {}
+        if with_norms:
+            scale = self._loss_scale()
+            norms["grad_norm/g"] = gradient_norm(list(self._models.model_g.parameters())) / scale
+            norms["grad_norm/d"] = gradient_norm(list(self._models.judges())) / scale
+        scaler = self._scaler
+        if scaler is None:
+            self._step_generator.step()
+            self._step_judges.step()
+        else:  # both gradients were scaled by the same number; it may change after both steps only
+            for optimizer in self._optimization.optimizers:
+                scaler.step(optimizer)
+            scaler.update()
+        return norms
+
+    def _follow_generator(self, audio_B1S: Tensor, heard_B1S: Tensor, losses: GeneratorLosses) -> None:
+        """Follow the generator's losses back to its weights.
 
         Args:
             audio_B1S: what it generated, with its graph.
             heard_B1S: the leaf that the discriminators heard.
             losses: `judged` of them ends at the leaf.
-            with_norms: also give `grad_norm/g`.
         """
         # Under 16-bit precision a small gradient vanishes on its way through half-precision layers unless it is scaled.
         scale = self._loss_scale()
         (gradient_B1S,) = torch.autograd.grad(losses.judged * scale, heard_B1S, retain_graph=True)
         # Its derivative by the audio is the gradient that was just found.
         through_audio = (audio_B1S.float() * (gradient_B1S / scale)).sum()
-        generator = list(self._models.model_g.parameters())
-        self._step_generator.zero_grad(set_to_none=True)
         self._fabric.backward(losses.own + through_audio)
-        self._generator_mean.finish()
-        norms = {"grad_norm/g": gradient_norm(generator) / self._loss_scale()} if with_norms else {}
-        self._step_generator.step()
-        return norms
 
-    def _step_of_judges(self, losses: DiscriminatorLosses, *, with_norms: bool) -> Losses:
-        judges = list(self._models.judges())
-        self._step_judges.zero_grad(set_to_none=True)
-        self._fabric.backward(losses.total, inputs=judges)
-        self._judges_mean.finish()
-        norms = {"grad_norm/d": gradient_norm(judges) / self._loss_scale()} if with_norms else {}
-        self._step_judges.step()
-        return norms
+    @property
+    def _means(self) -> tuple[GradientMean, GradientMean]:
+        return self._generator_mean, self._judges_mean
+
+    @property
+    def _scaler(self) -> torch.amp.GradScaler | None:
+        return getattr(self._fabric.strategy.precision, "scaler", None)
 
     def _loss_scale(self) -> float:
         """What losses, and so gradients, are multiplied with at this moment; 1 unless precision is 16-mixed."""
-        scaler = getattr(self._fabric.strategy.precision, "scaler", None)
-        return float(scaler.get_scale()) if scaler is not None else 1.0
+        return float(self._scaler.get_scale()) if self._scaler is not None else 1.0
 
     def evaluate(self, batch: Batch) -> Losses:
         """The losses of a batch without learning from it; the caller has switched gradients off."""

@@ -131,6 +131,11 @@ def _goes_on(plan: BeginPlan) -> str:
     names = f"(epoch={at.epoch} in file names)"
     if at.batch:
         return f"inside epoch {_count(at.epoch + 1)} of {epochs} {names}, at its batch {_count(at.batch + 1)}"
+    if plan.origin.position is not None and plan.origin.position.batch:
+        return (
+            f"with the first batch of epoch {_count(at.epoch + 1)} of {epochs} {names}; the file's batches were made "
+            f"with batching = {plan.origin.batching!r}, so its place inside the epoch means nothing here"
+        )
     if plan.origin.unfinished:
         return (
             f"with the first batch of epoch {_count(at.epoch + 1)} of {epochs} {names}; the file doesn't say which "

@@ -68,8 +68,8 @@ def validate(
         batch = next(batches, None)
         if batch is not None:
             torch.manual_seed(seed + first + ranks.index)
-            utterances = batch.phoneme_ids_BT.shape[0]
-            window.add(step.evaluate(batch.to(device, non_blocking=True)), weight=float(utterances))
+            utterances = batch.phoneme_lengths_B.shape[0]
+            window.add(step.evaluate(batch.on(device)), weight=float(utterances))
     return merged_means(ranks.gather(window.fetch_sums()))
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from workbench_audio.settings import AudioSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _BLOCK_SECONDS = 0.05
 """Between two looks at whether to stop."""
@@ -65,23 +65,52 @@ class SoundDevicePlayer:
         Raises:
             OSError: it could not be played; the message says why.
         """
+        with _open_wav(wav) as file:
+            rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
+            block = max(1, int(rate * _BLOCK_SECONDS))
+            blocks = iter(lambda: file.readframes(block), b"")
+            played, name = self._play(blocks, rate, channels, width)
+        return f"{self._verb()} {wav.name} ({played / (rate * channels * width):.1f} s) on {name}"
+
+    def play_live(self, blocks: Iterable[bytes], sample_rate: int) -> str:
+        """Play what is still being made; see `workbench.api.LivePlayer`.
+
+        Raises:
+            OSError: it could not be played; the message says why.
+        """
+        block = 2 * max(1, int(sample_rate * _BLOCK_SECONDS))
+        parts = (whole[start : start + block] for whole in blocks for start in range(0, len(whole), block))
+        played, name = self._play(parts, sample_rate, 1, 2)
+        return f"{self._verb()} {played / (2 * sample_rate):.1f} s on {name}"
+
+    def _play(self, blocks: Iterable[bytes], rate: int, channels: int, width: int) -> tuple[int, str]:
+        """Bytes that were played, and the name of the device.
+
+        Raises:
+            OSError: it could not be played.
+        """
         self._stop.clear()
         sounddevice = _import_sounddevice()
-        with _open_wav(wav) as file:
-            rate, channels = file.getframerate(), file.getnchannels()
-            try:
-                device = self._device(sounddevice)
-                name = sounddevice.query_devices(device, "output")["name"]
-                stream = sounddevice.RawOutputStream(
-                    samplerate=rate, channels=channels, dtype=_SAMPLE_TYPES[file.getsampwidth()], device=device
-                )
-                with stream:
-                    played = self._write(stream, file)
-            # PortAudioError has no stable base; ValueError is what an unknown device raises.
-            except (sounddevice.PortAudioError, ValueError) as error:
-                raise OSError(f"the sound device can't play it: {_one_line(error)}") from None
-        seconds = played / rate
-        return f"{'stopped' if self._stop.is_set() else 'played'} {wav.name} ({seconds:.1f} s) on {name}"
+        # Unsigned samples, which only 8-bit files have, rest at the middle of their range.
+        rest = b"\x80" if width == 1 else b"\0"
+        silence = rest * (channels * width * int(rate * _SILENCE_SECONDS))
+        try:
+            device = self._device(sounddevice)
+            name: str = sounddevice.query_devices(device, "output")["name"]
+            stream = sounddevice.RawOutputStream(
+                samplerate=rate, channels=channels, dtype=_SAMPLE_TYPES[width], device=device
+            )
+        # PortAudioError has no stable base; ValueError is what an unknown device raises.
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise _refused(error) from None
+        try:
+            with stream:
+                return self._write(stream, blocks, silence), name
+        except sounddevice.PortAudioError as error:  # no ValueError here: it would be one of who makes the blocks
+            raise _refused(error) from None
+
+    def _verb(self) -> str:
+        return "stopped" if self._stop.is_set() else "played"
 
     def stop(self) -> None:
         """Stop what plays within a twentieth of a second; nothing when nothing plays."""
@@ -95,23 +124,24 @@ class SoundDevicePlayer:
             raise ValueError("there is no output device")
         return None
 
-    def _write(self, stream: Any, file: wave.Wave_read) -> int:
-        """Feed the stream; the frames of the file that it took. Leaving the stream's context plays what is buffered."""
-        block = max(1, int(file.getframerate() * _BLOCK_SECONDS))
-        # Unsigned samples, which only 8-bit files have, rest at the middle of their range.
-        rest = b"\x80" if file.getsampwidth() == 1 else b"\0"
-        frame = file.getsampwidth() * file.getnchannels()
-        silence = rest * (frame * int(file.getframerate() * _SILENCE_SECONDS))
+    def _write(self, stream: Any, blocks: Iterable[bytes], silence: bytes) -> int:
+        """Feed the stream; the bytes of the blocks that it took. Leaving its context plays what is buffered."""
         stream.write(silence)
         played = 0
-        while not self._stop.is_set() and (frames := file.readframes(block)):
-            stream.write(frames)
-            played += len(frames) // frame
+        for block in blocks:
+            if self._stop.is_set():
+                break
+            stream.write(block)
+            played += len(block)
         if self._stop.is_set():
             stream.abort()
         else:
             stream.write(silence)
         return played
+
+
+def _refused(error: BaseException) -> OSError:
+    return OSError(f"the sound device can't play it: {_one_line(error)}")
 
 
 def _has_sound(environment: Mapping[str, str]) -> bool:

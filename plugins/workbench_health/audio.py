@@ -1,35 +1,52 @@
-"""What is in the recordings: nothing, silence, clipping, or another sample rate than the voice's."""
+"""What is in the recordings: nothing, silence, clipping, another format, or another sample rate than the voice's."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from statistics import median
+from types import MappingProxyType
 
-import numpy as np
-import numpy.typing as npt
-
-from workbench.api import DatasetFacts, Finding, Severity, Utterance
+from workbench.api import AudioMeasures, Container, DatasetFacts, Finding, Severity, Utterance
+from workbench_health.gathered import Gathered, ranges
+from workbench_health.kinds.recordings import KINDS
+from workbench_health.limits import Limits
 
 # A 16-bit recording's smallest step is 1/32768: below two steps there is only dither.
 _DIGITAL_SILENCE = 2 / 32768
-_FULL_SCALE = 0.9985
-# Samples in a row at full scale; speech that is only loud touches it once or twice.
-_CLIPPED_RUN = 4
-_CLIPPED_SAMPLES = 12
-# Below -46 dBFS the quantisation noise of 16 bits is close to the speech.
-_QUIET_PEAK = 0.005
-# Recordings that were resampled upwards have nothing above half their first rate. Forty recordings tell.
-_SPECTRA = 40
-_FFT = 1024
-_INAUDIBLE_DB = 70.0
-_DULL = 0.75
+# Channels that agree less than this cancel more than they add.
+_OPPOSED = -0.5
+_EIGHT_BITS = frozenset({"PCM_U8", "PCM_S8", "ULAW", "ALAW"})
+_LOSSY = frozenset({"mp3", "mp4", "ogg", "opus", "matroska", "amr"})
+# What a suffix may hold; a suffix that is not here promises nothing.
+_BY_SUFFIX = MappingProxyType(
+    {
+        ".wav": frozenset({"wav", "w64"}),
+        ".flac": frozenset({"flac"}),
+        ".ogg": frozenset({"ogg", "opus"}),
+        ".opus": frozenset({"ogg", "opus"}),
+        ".mp3": frozenset({"mp3"}),
+        ".aiff": frozenset({"aiff"}),
+        ".aif": frozenset({"aiff"}),
+        ".m4a": frozenset({"mp4"}),
+    }
+)
+_BYTES = MappingProxyType({"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4})
+# Tags and pictures take less of a file; more than this is sound that the header does not speak of.
+_SURPLUS = 0.2
+# Fewer recordings than this tell nothing of the whole dataset.
+_FEWEST = 5
 
 
 class AudioRule:
-    """Recordings that can't be decoded, are silent, clipped or very quiet; rates and channels of all of them."""
+    """Recordings that can't be decoded, are silent, clipped or very quiet; formats, rates and channels of all."""
 
     def __init__(self, dataset: DatasetFacts) -> None:
         self._dataset = dataset
+        self._limits = Limits(dataset)
+        self._gathered = Gathered(dataset, KINDS)
         self._rates: dict[int, list[Utterance]] = defaultdict(list)
         self._several_channels: list[Utterance] = []
         self._highest: list[float] = []
@@ -37,18 +54,19 @@ class AudioRule:
     def check(self, utterance: Utterance) -> Iterator[Finding]:
         """Look at one recording."""
         if utterance.audio_error:
+            cause = utterance.container.kind if utterance.container is not None else ""
             message = f"'{utterance.file}' {utterance.audio_error} The row is not trained."
-            yield _finding("audio.unusable", Severity.DROPS, utterance, message)
+            evidence = {"cause": cause} if cause else {}
+            yield _finding("audio.unusable", Severity.DROPS, utterance, message, **evidence)
             return
         if utterance.sample_rate is not None and utterance.sample_rate != self._dataset.sample_rate:
             self._rates[utterance.sample_rate].append(utterance)
         if utterance.channels is not None and utterance.channels > 1:
             self._several_channels.append(utterance)
-        if utterance.samples is not None:
-            yield from _level(utterance, utterance.samples)
-            rate = utterance.sample_rate or 0
-            if rate >= self._dataset.sample_rate and len(self._highest) < _SPECTRA:
-                self._highest += _highest_sound(utterance.samples, rate)
+        if utterance.container is not None and utterance.path is not None:
+            self._format(utterance, utterance.container)
+        if utterance.measures is not None:
+            yield from self._level(utterance, utterance.measures)
 
     def finish(self) -> Iterator[Finding]:
         """One finding for each sample rate that is not the voice's, one for channels, one for missing heights."""
@@ -57,35 +75,93 @@ class AudioRule:
             if rate > wanted:
                 effect = f"are resampled to the voice's {wanted} Hz."
                 yield self._whole("audio.rate", Severity.INFO, utterances, f"{rate} Hz", effect)
-            else:
+            elif self._is_shared(utterances):
                 effect = (
                     f"lie below the voice's {wanted} Hz: it would learn that nothing sounds above {rate // 2} Hz. "
                     f"Use better recordings, or set [audio] sample_rate = {rate}."
                 )
                 yield self._whole("audio.rate", Severity.WARNS, utterances, f"{rate} Hz", effect)
+            else:
+                for utterance in utterances:
+                    message = (
+                        f"'{utterance.file}' has {rate} Hz, below the voice's {wanted} Hz: nothing in it sounds above "
+                        f"{rate // 2} Hz, and the voice learns two timbres. Use a better recording, or take it out."
+                    )
+                    yield _finding("audio.rate", Severity.WARNS, utterance, message, rate=rate, wanted=wanted)
         if self._several_channels:
             effect = "are mixed to mono."
             yield self._whole("audio.channels", Severity.INFO, self._several_channels, "several channels", effect)
-
         yield from self._upsampled()
+        yield from self._gathered.findings()
+
+    def _is_shared(self, utterances: Sequence[Utterance]) -> bool:
+        """Whether a rate belongs to the dataset rather than to single rows."""
+        return len(utterances) > self._limits["rows_named"] or 2 * len(utterances) > len(self._highest)
+
+    def _format(self, utterance: Utterance, container: Container) -> None:
+        file, add = utterance.file, self._gathered.add
+        promised = _BY_SUFFIX.get(PurePath(utterance.path or file).suffix.lower())
+        if promised is not None and container.kind not in promised:
+            add(
+                "audio.extension",
+                utterance,
+                f"'{file}' is {container.kind} by its content",
+                {"content": container.kind},
+            )
+        elif container.kind in _LOSSY:
+            add("audio.lossy", utterance, f"'{file}' is {container.kind}", {"content": container.kind})
+        if container.encoding in _EIGHT_BITS:
+            what = f"'{file}' has 8 bits a sample ({container.encoding})"
+            add("audio.8-bit", utterance, what, {"encoding": container.encoding})
+        surplus = container.bytes - container.frames * container.channels * _BYTES.get(container.encoding, 0)
+        if container.kind == "wav" and container.encoding in _BYTES and surplus > _SURPLUS * container.bytes:
+            there = container.frames / max(container.sample_rate, 1)
+            what = f"the header of '{file}' says {there:.2f} s, {surplus:,} of {container.bytes:,} bytes lie beyond"
+            add("audio.header", utterance, what, {"bytes": container.bytes, "beyond": surplus, "limit": _SURPLUS})
+
+    def _level(self, utterance: Utterance, measures: AudioMeasures) -> Iterator[Finding]:
+        peak, file, channels = measures.peak, utterance.file, utterance.channels or 1
+        mixed = 10 ** (measures.rms_db / 20) if math.isfinite(measures.rms_db) else 0.0
+        opposed = channels == 2 and measures.channels_agree < _OPPOSED
+        if peak < _DIGITAL_SILENCE or (channels > 1 and mixed < _DIGITAL_SILENCE / 2):
+            cause = " Its channels cancel each other out; keep one of them." if peak >= _DIGITAL_SILENCE else ""
+            message = f"'{file}' is digital silence; the row is not trained.{cause or ' Record it again.'}"
+            yield _finding("audio.silent", Severity.DROPS, utterance, message, peak=peak)
+            return
+        if opposed:
+            what = f"the channels of '{file}' are opposed (correlation {measures.channels_agree:.2f})"
+            self._gathered.add(
+                "audio.antiphase", utterance, what, {"correlation": measures.channels_agree, "limit": _OPPOSED}
+            )
+        quiet, many = self._limits["quiet_peak"], self._limits["clipped_samples"]
+        if peak < quiet:
+            what = f"'{file}' has a peak of {20 * math.log10(peak):.0f} dBFS"
+            self._gathered.add("audio.quiet", utterance, what, {"peak": round(peak, 5), "limit": quiet})
+        elif measures.clipped >= many:
+            what = f"'{file}' is clipped: {measures.clipped} samples stay at full scale"
+            self._gathered.add("audio.clipped", utterance, what, {"samples": measures.clipped, "limit": many})
+        if measures.bandwidth and (utterance.sample_rate or 0) >= self._dataset.sample_rate:
+            self._highest.append(measures.bandwidth)
 
     def _upsampled(self) -> Iterator[Finding]:
         """Whether the recordings end well below the highest sound that the voice could have."""
-        if len(self._highest) < 5:
+        if len(self._highest) < _FEWEST:
             return
-        highest, could = float(np.median(self._highest)), self._dataset.sample_rate / 2
-        if highest >= _DULL * could:
+        highest, could = median(self._highest), self._dataset.sample_rate / 2
+        limit = self._limits["bandwidth_share"]
+        if highest >= limit * could:
             return
         enough = next((rate for rate in (16_000, 22_050) if rate / 2 > highest and rate / 2 < could), None)
         advice = f"set [audio] sample_rate = {enough}, which loses nothing, or " if enough else ""
-        yield Finding(
-            rule="audio.bandwidth",
-            severity=Severity.WARNS,
-            subject=self._dataset.metadata.name,
-            message=f"the recordings hold nothing above {highest / 1000:.1f} kHz, the voice's rate could carry "
+        message = (
+            f"the recordings hold nothing above {highest / 1000:.1f} kHz, the voice's rate could carry "
             f"{could / 1000:.1f} kHz: they were probably resampled upwards, and the voice will sound as dull. "
-            f"To mend it, {advice}use the original recordings.",
-            evidence={"highest_hz": round(highest), "recordings": len(self._highest)},
+            f"To mend it, {advice}use the original recordings."
+        )
+        evidence = {"highest_hz": round(highest), "limit_hz": round(limit * could), "recordings": len(self._highest)}
+        subject = self._dataset.metadata.name
+        yield Finding(
+            rule="audio.bandwidth", severity=Severity.WARNS, subject=subject, message=message, evidence=evidence
         )
 
     def _whole(self, rule: str, severity: Severity, those: Sequence[Utterance], what: str, rest: str) -> Finding:
@@ -96,48 +172,9 @@ class AudioRule:
             severity=severity,
             subject=self._dataset.metadata.name,
             message=f"{len(those)} recording{'s' * (len(those) > 1)} with {what} ({example}) {rest}",
-            evidence={"recordings": len(those), "example": example},
+            evidence={"recordings": len(those), "example": example, "lines": ranges([item.row for item in those])},
         )
 
 
-def _level(utterance: Utterance, samples: npt.NDArray[np.float32]) -> Iterator[Finding]:
-    peak = float(np.abs(samples).max(initial=0.0))
-    if peak < _DIGITAL_SILENCE:
-        cause = " Its channels cancel each other out; keep one of them." if (utterance.channels or 1) > 1 else ""
-        message = f"'{utterance.file}' is digital silence; the row is not trained.{cause or ' Record it again.'}"
-        yield _finding("audio.silent", Severity.DROPS, utterance, message, peak=peak)
-    elif peak < _QUIET_PEAK:
-        message = (
-            f"'{utterance.file}' is very quiet (peak {20 * np.log10(peak):.0f} dBFS): the voice learns its noise. "
-            "Raise its level."
-        )
-        yield _finding("audio.quiet", Severity.WARNS, utterance, message, peak=round(peak, 5))
-    elif peak >= _FULL_SCALE and (clipped := _clipped(samples)) >= _CLIPPED_SAMPLES:
-        message = (
-            f"'{utterance.file}' is clipped ({clipped} samples stay at full scale): the voice learns the distortion. "
-            "Record it again at a lower level."
-        )
-        yield _finding("audio.clipped", Severity.WARNS, utterance, message, samples=clipped)
-
-
-def _highest_sound(samples: npt.NDArray[np.float32], rate: int) -> list[float]:
-    """Hz of the highest sound in the louder half of a recording; nothing when it is too short to tell."""
-    frames = samples[: len(samples) // _FFT * _FFT].reshape(-1, _FFT)
-    if len(frames) < 8:
-        return []
-    loud = frames[np.argsort((frames**2).sum(axis=1))[len(frames) // 2 :]]
-    power = (np.abs(np.fft.rfft(loud * np.hanning(_FFT))) ** 2).mean(axis=0)
-    audible = np.flatnonzero(power > power.max() * 10 ** (-_INAUDIBLE_DB / 10))
-    return [float(audible[-1]) * rate / _FFT] if len(audible) else []
-
-
-def _clipped(samples: npt.NDArray[np.float32]) -> int:
-    """Samples that stand at full scale with several neighbours."""
-    full = np.concatenate([[False], np.abs(samples) >= _FULL_SCALE, [False]])
-    edges = np.flatnonzero(full[1:] != full[:-1])
-    lengths = edges[1::2] - edges[::2]
-    return int(lengths[lengths >= _CLIPPED_RUN].sum())
-
-
-def _finding(rule: str, severity: Severity, utterance: Utterance, message: str, **evidence: float) -> Finding:
+def _finding(rule: str, severity: Severity, utterance: Utterance, message: str, **evidence: float | str) -> Finding:
     return Finding(rule=rule, severity=severity, subject=utterance.subject, message=message, evidence=evidence)

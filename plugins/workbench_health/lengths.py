@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from statistics import median
 
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
+from workbench_health.distribution import usual
+from workbench_health.gathered import Gathered
+from workbench_health.kinds.training import KINDS
+from workbench_health.limits import Limits
 
-_LONG_SECONDS = 20.0
-_LONG_FACTOR = 3.0
-# Characters a second, against the median of the set. Twice as fast happens; more is another text.
-_PACE_FACTOR = 2.5
-_PACE_CLIPS = 20
+# In a shorter clip one pause or one long vowel decides the pace.
 _PACE_SECONDS = 1.0
-_PACE_CHARACTERS = 15
+_PACE_SAID = 15
 
 
 class LengthRule:
@@ -23,6 +23,8 @@ class LengthRule:
     def __init__(self, dataset: DatasetFacts) -> None:
         self._dataset = dataset
         self._given = dataset.dataset_type == "phoneme_ids"
+        self._limits = Limits(dataset)
+        self._gathered = Gathered(dataset, KINDS)
         self._clips: list[Utterance] = []
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
@@ -50,38 +52,51 @@ class LengthRule:
         """Clips much longer than the others, and clips whose text does not fit their length."""
         if not self._clips:
             return
-        usual = median(clip.seconds or 0.0 for clip in self._clips)
-        for clip in self._clips:
-            seconds = clip.seconds or 0.0
-            if seconds > max(_LONG_SECONDS, _LONG_FACTOR * usual):
-                message = (
-                    f"'{clip.file}' is {seconds:.1f} s long, the usual clip {usual:.1f} s: a batch with it takes "
-                    "as much memory as if all its clips were as long. Split it at a pause."
-                )
-                yield _finding("length.long", Severity.WARNS, clip, message, seconds=round(seconds, 2))
-        yield from self._paces()
+        self._long_clips()
+        self._paces()
+        yield from self._gathered.findings()
 
-    def _paces(self) -> Iterator[Finding]:
-        paces = {
-            clip.row: self._said(clip) / clip.seconds
-            for clip in self._clips
-            if clip.seconds and clip.seconds >= _PACE_SECONDS and self._said(clip) >= _PACE_CHARACTERS
-        }
-        if len(paces) < _PACE_CLIPS:
-            return
-        usual, unit = median(paces.values()), "phoneme ids" if self._given else "characters"
+    def _long_clips(self) -> None:
+        middle = median(clip.seconds or 0.0 for clip in self._clips)
+        limit = max(self._limits["long_seconds"], self._limits["long_factor"] * middle)
         for clip in self._clips:
-            pace = paces.get(clip.row)
-            if pace is not None and not usual / _PACE_FACTOR <= pace <= usual * _PACE_FACTOR:
-                message = (
-                    f"'{clip.file}' has {pace:.1f} {unit} a second, the usual clip {usual:.1f}: the text is "
-                    "probably not what is said, or the recording has long silence. Listen to it."
+            if clip.seconds is not None and clip.seconds > limit:
+                what = (
+                    f"'{clip.file}' is {clip.seconds:.1f} s long, the usual clip {middle:.1f} s (limit {limit:.1f} s)"
                 )
-                yield _finding("length.pace", Severity.WARNS, clip, message, characters_per_second=round(pace, 2))
+                self._gathered.add(
+                    "length.long", clip, what, {"seconds": round(clip.seconds, 2), "limit": round(limit, 2)}
+                )
+
+    def _paces(self) -> None:
+        paces = [(clip, math.log(pace)) for clip in self._clips if (pace := self._pace(clip))]
+        others = usual([pace for _, pace in paces])
+        factor, unit = self._limits["pace_factor"], "phoneme ids" if self._given else "sounds"
+        for clip, pace in paces:
+            if others.is_far(pace, self._limits["outlier"], math.log(factor)):
+                here, there = math.exp(pace), math.exp(others.middle)
+                what = (
+                    f"'{clip.file}' has {here:.1f} {unit} a second, the usual clip {there:.1f} (limit {factor:g} times)"
+                )
+                deviations = round((pace - others.middle) / max(others.deviation, 1e-9), 1)
+                evidence = {"pace": round(here, 2), "usual": round(there, 2), "deviations": deviations, "limit": factor}
+                self._gathered.add("length.pace", clip, what, evidence)
+
+    def _pace(self, clip: Utterance) -> float:
+        """How much is said a second of speech; 0 where there is too little to tell."""
+        said = self._said(clip)
+        seconds = clip.seconds or 0.0
+        if clip.measures is not None:
+            seconds -= clip.measures.leading_silence + clip.measures.trailing_silence
+        return said / seconds if said >= _PACE_SAID and seconds >= _PACE_SECONDS else 0.0
 
     def _said(self, clip: Utterance) -> int:
-        """How much is said: characters, or ids where these are given and a text may be missing."""
-        return len(clip.phoneme_ids or ()) if self._given else len(clip.text.strip())
+        """How much is said: sounds, else letters; ids where these are given and a text may be missing."""
+        if self._given:
+            return len(clip.phoneme_ids or ())
+        if clip.phonemes:
+            return sum(phoneme.isalpha() for sentence in clip.phonemes for phoneme in sentence)
+        return sum(letter.isalnum() for letter in clip.text)
 
 
 def _finding(rule: str, severity: Severity, utterance: Utterance, message: str, **evidence: float) -> Finding:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
+from workbench_health.gathered import Gathered, worded
+from workbench_health.inventories import SOUNDS
+from workbench_health.kinds.texts import KINDS
+from workbench_health.limits import Limits
+
+# eSpeak marks words of another language so; the marks are no sounds.
+_SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z0-9]{2,8})*\)")
+# In fewer phonemes than this even an ordinary sound may be missing by chance.
+_ENOUGH_PHONEMES = 5_000
 
 
 class PhonemeRule:
@@ -16,6 +26,8 @@ class PhonemeRule:
         self._written = dataset.phoneme_type == "text"
         what = "Correct the text" if self._written else "Reword the text, choose another phonemizer"
         self._advice = f"{what}, or give it a number with [text] phoneme_map."
+        self._gathered = Gathered(dataset, KINDS)
+        self._sounds: Counter[str] = Counter()
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
         """Look at one utterance."""
@@ -32,12 +44,14 @@ class PhonemeRule:
         if len(phonemes) == unknown.total():
             message = "the text gives no phonemes; the row is not trained. Write what is said in letters."
             yield _finding("phonemes.none", Severity.DROPS, utterance, message)
-        elif not self._written and any("??" in "".join(sentence) for sentence in utterance.phonemes):
-            message = (
-                "the phonemizer has no sound for a part of a word and writes '??' instead, which the voice would learn "
-                "as question marks. Choose another phonemizer in [text], or reword the text."
-            )
-            yield _finding("phonemes.gap", Severity.WARNS, utterance, message)
+            return
+        self._sounds.update(phonemes)
+        joined = "".join(phonemes)
+        if not self._written and any("??" in "".join(sentence) for sentence in utterance.phonemes):
+            self._gathered.add("phonemes.gap", utterance, "the phonemizer has no sound for a part of a word", {})
+        elif not self._written and (marks := _SWITCH.findall(joined)):
+            shown = " ".join(dict.fromkeys(marks))
+            self._gathered.add("phonemes.switch", utterance, f"the phonemes hold the marks {shown}", {"marks": shown})
         elif unknown:
             names = " ".join(_shown(phoneme) for phoneme in sorted(unknown))
             message = (
@@ -47,7 +61,9 @@ class PhonemeRule:
             yield _finding("phonemes.unknown", Severity.WARNS, utterance, message, phonemes=names)
 
     def finish(self) -> Iterator[Finding]:
-        """Ids of the map that no voice has a row for would crash the training."""
+        """What was found of the rows; rare sounds; ids of the map that no voice has, which would crash the training."""
+        yield from self._gathered.findings()
+        yield from self._rare()
         ids = [number for numbers in self._dataset.phoneme_id_map.values() for number in numbers]
         if ids and max(ids) >= self._dataset.num_symbols:
             message = (
@@ -57,6 +73,19 @@ class PhonemeRule:
             yield Finding(
                 rule="phonemes.map", severity=Severity.BLOCKS, subject=self._dataset.metadata.name, message=message
             )
+
+    def _rare(self) -> Iterator[Finding]:
+        """Sounds that every text of the language has, and this dataset hardly."""
+        expected = SOUNDS.get(self._dataset.language.partition("-")[0].lower(), "")
+        if self._written or self._sounds.total() < _ENOUGH_PHONEMES:
+            return
+        least = Limits(self._dataset)["rare_phoneme"]
+        rare = [sound for sound in expected if self._sounds[sound] < least]
+        if rare:
+            shown = ", ".join(f"{_shown(sound)} ({self._sounds[sound]})" for sound in rare)
+            what = f"of {len(expected)} sounds of the language {len(rare)} occur fewer than {least:g} times: {shown}"
+            evidence: dict[str, str | float] = {"sounds": " ".join(rare), "limit": least}
+            yield worded(KINDS["phonemes.rare"], self._dataset.metadata.name, what, evidence)
 
 
 def _shown(phoneme: str) -> str:

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 
 from core_vits.manifest import escapes
 from workbench.api import DatasetFacts, Finding, Severity, Utterance
+from workbench_health.gathered import Gathered, Value, worded
+from workbench_health.kinds.recordings import KINDS
+
+# What a first row says that names the columns instead of a clip.
+_FILE_HEADINGS = frozenset(
+    {"audio", "audiofile", "audiofilepath", "clip", "file", "filename", "id", "name", "path", "wav", "wavfilename"}
+)
+_SPECIAL = frozenset({"directory", "fifo", "device", "socket", "link-loop"})
+_NEAR_BY = MappingProxyType(
+    {
+        "case": ", in other case",
+        "unicode": ", in the other Unicode form",
+        "spaces": ", with other spaces",
+        "suffix": ", with another suffix",
+        "folder": ", in another folder",
+    }
+)
+_SHOWN, _LISTED = 3, 100
+_TEXT_HEADINGS = frozenset({"normalizedtext", "sentence", "text", "transcript", "transcription", "utterance"})
 
 
 class RecordingRule:
     """Recordings that are missing, outside the folder of recordings, or named by two rows."""
 
     def __init__(self, dataset: DatasetFacts) -> None:
+        self._dataset = dataset
         self._folder = dataset.folder
-        self._names: list[str] | None = None
         self._first: dict[Path, Utterance] = {}
+        self._gathered = Gathered(dataset, KINDS)
+        self._meant: set[str] = set()
 
     def check(self, utterance: Utterance) -> Iterator[Finding]:
         """Look for the recording of one row."""
@@ -27,71 +47,56 @@ class RecordingRule:
             return
         first = self._first.setdefault(utterance.path, utterance)
         if first is not utterance:
-            yield _finding(
-                "recording.twice",
-                Severity.WARNS,
+            kind = "recording.repeated" if first.text == utterance.text else "recording.twice"
+            self._gathered.add(
+                kind,
                 utterance,
-                f"'{utterance.file}' is already the recording of line {first.row}; two texts for one recording teach "
-                "at least one wrong reading. Delete the wrong row.",
+                f"'{utterance.file}' is already the recording of line {first.row}",
+                {"other": first.row},
             )
+        elif utterance.container is not None and utterance.container.link:
+            self._meant.add(os.path.relpath(utterance.path.resolve(), self._folder.resolve()))
+            self._gathered.add("recording.link", utterance, f"'{utterance.file}' is a symbolic link", {})
 
-    def finish(self) -> Iterable[Finding]:
-        """Nothing about the dataset as a whole."""
-        return ()
+    def finish(self) -> Iterator[Finding]:
+        """What several rows may share, and recordings without a row."""
+        yield from self._gathered.findings()
+        # What a row means by another name is no orphan.
+        if orphans := [name for name in self._dataset.orphans if name not in self._meant]:
+            shown = ", ".join(f"'{name}'" for name in orphans[:_SHOWN]) + (" …" if len(orphans) > _SHOWN else "")
+            what = f"no row names {len(orphans)} recording{'s' * (len(orphans) > 1)} of {self._folder.name}/: {shown}"
+            evidence: dict[str, Value] = {"recordings": len(orphans), "files": " ".join(orphans[:_LISTED])}
+            yield worded(KINDS["recording.orphan"], self._dataset.metadata.name, what, evidence)
 
     def _missing(self, utterance: Utterance) -> Finding:
+        if is_heading(utterance):
+            what = f"'{utterance.file}' and '{utterance.text}' name columns"
+            return worded(KINDS["recording.header"], utterance.subject, what, {"file": utterance.file})
         if escapes(self._folder, utterance.file):
             message = (
                 f"'{utterance.file}' leads out of the folder of recordings, which is not followed; the row is not "
                 "trained. Copy the recording into the folder and name it without '..'."
             )
             return _finding("recording.outside", Severity.DROPS, utterance, message)
-        if _is_special(self._folder / utterance.file):
+        if utterance.container is not None and utterance.container.kind in _SPECIAL:
             message = f"'{utterance.file}' is not a regular file; the row is not trained. Put the recording there."
-            return _finding("recording.special", Severity.DROPS, utterance, message)
-        close = self._close_name(utterance.file)
-        hint = f" (the folder has '{close}')" if close else ""
+            kind = utterance.container.kind
+            return _finding("recording.special", Severity.DROPS, utterance, message, is_a=kind)
+        self._meant.add(utterance.near)
+        close, by = utterance.near, _NEAR_BY.get(utterance.near_by, "")
+        hint = f" (the folder has '{close}'{by})" if close else ""
         message = (
             f"'{utterance.file}' not found in {self._folder.name}/{hint}; the row is not trained. "
             "Rename the file or fix the row."
         )
-        return _finding("recording.missing", Severity.DROPS, utterance, message, **({"close": close} if close else {}))
-
-    def _close_name(self, file: str) -> str:
-        """The file that was probably meant: other case, other Unicode form, other suffix, or a slip."""
-        if self._names is None:
-            self._names = sorted(_files(self._folder))
-        wanted = _plain(file)
-        stem = wanted.rpartition(".")[0] or wanted
-        for name in self._names:
-            if _plain(name) == wanted:
-                return name
-        for name in self._names:
-            if _plain(name).rpartition(".")[0] == stem:
-                return name
-        # Only names that differ by a letter or two: in a numbered set every name is close to every other.
-        digits = [character for character in file if character.isdigit()]
-        alike = [name for name in self._names if [character for character in name if character.isdigit()] == digits]
-        return next(iter(difflib.get_close_matches(file, alike, n=1, cutoff=0.8)), "")
+        evidence = {"close": close, "close_by": utterance.near_by} if close else {}
+        return _finding("recording.missing", Severity.DROPS, utterance, message, **evidence)
 
 
-def _is_special(path: Path) -> bool:
-    """Whether a FIFO, a device or a folder stands where a recording should be."""
-    try:
-        return path.exists() and not path.is_file()
-    except (OSError, ValueError):  # too long a name
-        return False
-
-
-def _files(folder: Path) -> Iterator[str]:
-    """Names of the files in a folder and its subfolders, relative to it."""
-    for parent, _, names in os.walk(folder):
-        inside = Path(parent).relative_to(folder)
-        yield from (str(inside / name) for name in names)
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold().strip()
+def is_heading(utterance: Utterance) -> bool:
+    """Whether the first row names the columns."""
+    file, text = (cell.strip().lower().replace("_", "") for cell in (utterance.file, utterance.text))
+    return utterance.row == 1 and utterance.path is None and file in _FILE_HEADINGS and text in _TEXT_HEADINGS
 
 
 def _finding(rule: str, severity: Severity, utterance: Utterance, message: str, **evidence: str) -> Finding:

@@ -1,7 +1,4 @@
-"""From a checkpoint to the files of a Piper voice.
-
-Legend: B utterances, T phonemes, S samples.
-"""
+"""From a checkpoint to the files of a voice: whole, whole with 16-bit weights, or in two parts for streaming."""
 
 from __future__ import annotations
 
@@ -9,41 +6,28 @@ import json
 import os
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import onnx
-import torch
-from torch.jit._trace import TracerWarning
-
-from core_vits.exportable import OUTPUT_NAME, ExportableGenerator
+from core_vits.exportable import ExportableDecoder, ExportableEncoder, ExportableGenerator
 from core_vits.infer import load_generator
+from core_vits.streaming import decoder_margin
+from core_vits.synthesizer import Synthesizer
 from workbench.api import VoiceIdentity
+from workbench_onnx.graphs import TEMPORARY, export_graph, halve_weights
 from workbench_onnx.settings import OnnxSettings
-from workbench_onnx.voice_config import complete_config, sherpa_metadata, tokens_table
+from workbench_onnx.voice_config import complete_config, sherpa_metadata, streaming_config, tokens_table
 
-OPSET = 15
-_TRACED_IDS = 50
-_TEMPORARY = ".onnx-export-"
-
-# What torch says during an export that is neither news nor a reason to act. By message, so that anything else it says
-# is still heard.
-_KNOWN_WARNINGS = (
-    # We choose the exporter by TorchScript: the one by torch.export stops at the data-dependent number of frames.
-    (DeprecationWarning, r"You are using the legacy TorchScript-based ONNX export"),
-    (DeprecationWarning, r"The feature will be removed\. Please remove usage of this function"),
-    # Splitting channels asks for their number, which is a constant of the architecture.
-    (TracerWarning, r"Converting a tensor to a Python boolean might cause the trace to be incorrect"),
-    # The flips of the flow are slices with step -1, which stay nodes of the graph.
-    (UserWarning, r"Constant folding - Only steps=1 can be constant folded"),
-)
+HALF = "-half"
+ENCODER, DECODER = ".encoder", ".decoder"
+"""What stands behind a voice's name in the names of its files."""
 
 
 class OnnxExporter:
     """Writes `<voice>.onnx`, `<voice>.onnx.json` and, unless switched off, `<voice>.tokens.txt`."""
+
+    name_suffix = ""
 
     def __init__(self, settings: OnnxSettings | None = None) -> None:
         self.settings = settings or OnnxSettings()
@@ -58,7 +42,7 @@ class OnnxExporter:
             folder: existing folder.
 
         Returns:
-            The files, the `.onnx` first.
+            The files, the `.onnx` that is spoken first.
 
         Raises:
             CheckpointFileError: the checkpoint can't be read.
@@ -67,63 +51,44 @@ class OnnxExporter:
         """
         generator = load_generator(checkpoint)
         completed = complete_config(config, voice, generator.config)
-        graph = export_graph(ExportableGenerator(generator), sherpa_metadata(completed, voice))
-        files = {
-            f"{voice.stem}.onnx": graph,
-            f"{voice.stem}.onnx.json": (json.dumps(completed, ensure_ascii=False, indent=2) + "\n").encode(),
-        }
+        return write_together(folder, self._files(generator, completed, voice))
+
+    def _files(self, generator: Synthesizer, config: Mapping[str, Any], voice: VoiceIdentity) -> dict[str, bytes]:
+        stem = f"{voice.stem}{self.name_suffix}"
+        files = {f"{stem}.onnx": self._graph(generator, sherpa_metadata(config, voice)), **_json(stem, config)}
         if self.settings.tokens:
-            files[f"{voice.stem}.tokens.txt"] = tokens_table(completed).encode()
-        return write_together(folder, files)
+            files[f"{stem}.tokens.txt"] = tokens_table(config).encode()
+        return files
+
+    def _graph(self, generator: Synthesizer, metadata: Mapping[str, str]) -> bytes:
+        return export_graph(ExportableGenerator(generator), metadata)
 
 
-def export_graph(model: ExportableGenerator, metadata: Mapping[str, str]) -> bytes:
-    """The serialised graph of a generator.
+class HalfExporter(OnnxExporter):
+    """The same voice in half the bytes: `<voice>-half.onnx` and what belongs to it."""
 
-    Args:
-        model: on the CPU, in eval mode, weight norm folded.
-        metadata: becomes `metadata_props`.
-    """
-    axes = {
-        "input": {0: "batch_size", 1: "phonemes"},
-        "input_lengths": {0: "batch_size"},
-        OUTPUT_NAME: {0: "batch_size", 3: "samples"},
-    }
-    with tempfile.TemporaryDirectory(prefix=_TEMPORARY) as scratch, torch.no_grad(), _known_warnings_ignored():
-        path = Path(scratch) / "graph.onnx"
-        torch.onnx.export(
-            model,
-            _example(model),
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=model.input_names,
-            output_names=[OUTPUT_NAME],
-            dynamic_axes=axes,
-        )
-        graph = onnx.load(path)
-    for key, value in metadata.items():
-        graph.metadata_props.add(key=key, value=value)
-    onnx.checker.check_model(graph)
-    serialised: bytes = graph.SerializeToString()
-    return serialised
+    name_suffix = HALF
+
+    def _graph(self, generator: Synthesizer, metadata: Mapping[str, str]) -> bytes:
+        return halve_weights(super()._graph(generator, metadata))
 
 
-def _example(model: ExportableGenerator) -> tuple[torch.Tensor, ...]:
-    """Inputs to trace with; which ids they are does not matter, for nothing in the graph depends on values."""
-    ids = torch.arange(_TRACED_IDS) % model.generator.config.num_symbols
-    inputs = [ids.unsqueeze(0), torch.tensor([_TRACED_IDS]), torch.tensor([0.667, 1.0, 0.8])]
-    if len(model.input_names) > len(inputs):
-        inputs.append(torch.tensor([0]))
-    return tuple(inputs)
+class StreamingExporter(OnnxExporter):
+    """The voice in two parts: `<voice>.encoder.onnx` with its `.json`, and `<voice>.decoder.onnx`."""
+
+    def _files(self, generator: Synthesizer, config: Mapping[str, Any], voice: VoiceIdentity) -> dict[str, bytes]:
+        decoder = f"{voice.stem}{DECODER}.onnx"
+        described = streaming_config(config, decoder=decoder, margin=decoder_margin(generator.config))
+        encoder = f"{voice.stem}{ENCODER}"
+        return {
+            f"{encoder}.onnx": export_graph(ExportableEncoder(generator), {}),
+            **_json(encoder, described),
+            decoder: export_graph(ExportableDecoder(generator), {}),
+        }
 
 
-@contextmanager
-def _known_warnings_ignored() -> Iterator[None]:
-    with warnings.catch_warnings():
-        for category, message in _KNOWN_WARNINGS:
-            warnings.filterwarnings("ignore", message, category)
-        yield
+def _json(stem: str, config: Mapping[str, Any]) -> dict[str, bytes]:
+    return {f"{stem}.onnx.json": (json.dumps(config, ensure_ascii=False, indent=2) + "\n").encode()}
 
 
 def write_together(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
@@ -138,7 +103,7 @@ def write_together(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     Raises:
         OSError: one can't be written; nothing of the new files is left.
     """
-    staging = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=folder))
+    staging = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder))
     try:
         for name, content in files.items():
             with (staging / name).open("wb") as file:

@@ -18,7 +18,7 @@ class OnnxPlugin(Plugin):
         return OnnxSettings
 
     def workbench_register_exporters(self) -> Iterable[ExporterSpec]:
-        """The exporter `onnx`."""
+        """The exporters `onnx`, `onnx-half` and `onnx-stream`."""
         return [
             ExporterSpec(
                 name="onnx",
@@ -26,7 +26,21 @@ class OnnxPlugin(Plugin):
                 suffix=".onnx",
                 verifier="workbench_onnx.verifier:OnnxVerifier",
                 summary="Piper voice: .onnx and .onnx.json, for Piper, Home Assistant and sherpa-onnx",
-            )
+            ),
+            ExporterSpec(
+                name="onnx-half",
+                target="workbench_onnx.exporter:HalfExporter",
+                suffix="-half.onnx",
+                verifier="workbench_onnx.verifier:HalfVerifier",
+                summary="the same voice in half the bytes (16-bit weights), for the same programs",
+            ),
+            ExporterSpec(
+                name="onnx-stream",
+                target="workbench_onnx.exporter:StreamingExporter",
+                suffix=".encoder.onnx",
+                verifier="workbench_onnx.verifier:StreamingVerifier",
+                summary="the voice in two parts, .encoder.onnx and .decoder.onnx, to be heard while it is being spoken",
+            ),
         ]
 
 

@@ -105,3 +105,14 @@ def tokens_table(config: Mapping[str, Any]) -> str:
     """
     lines = [f"{symbol} {ids[0]}\n" for symbol, ids in config["phoneme_id_map"].items() if len(symbol) == 1]
     return "".join(lines)
+
+
+def streaming_config(config: Mapping[str, Any], *, decoder: str, margin: int) -> dict[str, Any]:
+    """The JSON of a voice in two parts: that of the whole, and how the parts are used.
+
+    Args:
+        config: from `complete_config`.
+        decoder: name of the decoder's file, in the same folder.
+        margin: frames to decode before and after those whose audio is kept; from `core_vits.streaming`.
+    """
+    return {**config, "streaming": True, "decoder": {"file": decoder, "margin_frames": margin}}

@@ -16,7 +16,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-VERBS = (["health"], ["train"], ["runs"], ["stop"], ["checkpoints"], ["export"], ["speak", "a"], ["walk"])
+VERBS = (["health"], ["train"], ["runs"], ["stop"], ["checkpoints"], ["export"], ["speak", "a"], ["walk"], ["prepare"])
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])

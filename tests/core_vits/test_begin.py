@@ -130,6 +130,9 @@ class Recorded:
         assert start_batch == 0
         yield self._batch
 
+    def largest(self, epoch: int) -> list[Batch]:
+        return []
+
     def validation(self) -> Iterator[Batch]:
         return iter(())
 
@@ -353,13 +356,13 @@ def test_a_spoiled_file_is_used_as_far_as_it_makes_sense_or_refused_in_a_line(sm
 def used_rates(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
     """The rates that each step really uses, filled while it trains."""
     used: list[tuple[float, float]] = []
-    real = trainer._step.train
+    real = trainer._room.train
 
     def watched(batch: Batch, **options: Any) -> Any:
         used.append(tuple(optimizer.param_groups[0]["lr"] for optimizer in trainer.optimization.optimizers))  # type: ignore[arg-type]
         return real(batch, **options)
 
-    monkeypatch.setattr(trainer._step, "train", watched)
+    monkeypatch.setattr(trainer._room, "train", watched)
     return used
 
 

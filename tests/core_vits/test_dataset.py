@@ -1,22 +1,24 @@
-"""Batches: the split is Piper's, the order depends on seed and epoch only, padding changes nothing."""
+"""The split is Piper's, a batch is copied out of the cache, and what the model sees of it does not hang on padding."""
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections import Counter
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from cache_clips import SETTINGS, clip_audio, fill
 
+from core_vits.batching import BucketBatches, padded_size
 from core_vits.cache import CacheReader, cache_folder
 from core_vits.config import AudioConfig
-from core_vits.dataset import Batch, ClipDataset, EpochSampler, Split, collate, split
+from core_vits.dataset import ClipDataset, Collate, Split, split
 from core_vits.spectrogram import linear_spectrogram
 
 AUDIO = AudioConfig(sample_rate=16_000)
+CPU = torch.device("cpu")
 KEYS = [f"key{number}" for number in range(8)]
 
 
@@ -57,48 +59,62 @@ def test_a_split_survives_its_file() -> None:
             Split.from_json(damaged)
 
 
-def test_a_clip_is_its_cached_audio_and_the_spectrogram_of_it(reader: CacheReader) -> None:
+def test_a_clip_is_its_cached_audio(reader: CacheReader) -> None:
     clips = ClipDataset(reader, KEYS, AUDIO)
     clip = clips[3]
-    audio = torch.from_numpy(clip_audio(3).astype("float32")) / 32768
-    assert torch.equal(clip.audio_S[: len(audio)], audio)
-    assert torch.equal(clip.spectrogram_CF, linear_spectrogram(audio, AUDIO))
+    assert np.array_equal(clip.audio_S, clip_audio(3))
     assert clip.phoneme_ids_T.tolist() == [1, 0, 3, 2]
-    assert clips.lengths[3] == clip.spectrogram_CF.shape[1] == len(audio) // 256
+    assert clips.lengths[3] == clip.frames == len(clip_audio(3)) // 256
+    assert clips.phonemes[3] == 4
     assert clip.speaker_id is None
 
 
-def test_short_audio_is_filled_up_to_a_segment_with_silence(reader: CacheReader) -> None:
-    clip = ClipDataset(reader, KEYS, AUDIO, segment_size=8192)[0]
-    assert len(clip.audio_S) == 8192
-    assert not clip.audio_S[4000:].any()
-    assert clip.spectrogram_CF.shape[1] == 4000 // 256, "the model must not see the padding as frames"
-
-
 def test_a_batch_is_ordered_by_length_and_padded_with_zeros(reader: CacheReader) -> None:
-    clips = ClipDataset(reader, KEYS, AUDIO, segment_size=256)
-    batch = collate([clips[index] for index in (2, 7, 0)])
+    batch = Collate(audio_config=AUDIO)([ClipDataset(reader, KEYS, AUDIO)[index] for index in (2, 7, 0)])
     assert batch.keys == ("key7", "key2", "key0")
     assert batch.spectrogram_lengths_B.tolist() == sorted(batch.spectrogram_lengths_B.tolist(), reverse=True)
-    assert batch.audio_B1S.shape == (3, 1, len(clip_audio(7)))
-    assert batch.spectrogram_BCF.shape == (3, 513, len(clip_audio(7)) // 256)
+    assert batch.audio_BS.shape == (3, len(clip_audio(7)))
+    assert batch.audio_BS.dtype == torch.int16
     assert batch.phoneme_ids_BT.dtype == torch.int64
     for row, key in enumerate(batch.keys):
-        clip = clips[KEYS.index(key)]
-        frames, samples = int(batch.spectrogram_lengths_B[row]), int(batch.audio_lengths_B[row])
-        assert torch.equal(batch.spectrogram_BCF[row, :, :frames], clip.spectrogram_CF)
+        audio, samples = clip_audio(KEYS.index(key)), int(batch.audio_lengths_B[row])
+        assert np.array_equal(batch.audio_BS[row, :samples].numpy(), audio)
+        assert not batch.audio_BS[row, samples:].any()
+
+
+@pytest.mark.parametrize("few_sizes", [False, True])
+def test_the_model_sees_of_each_clip_what_it_would_see_of_it_alone(reader: CacheReader, few_sizes: bool) -> None:
+    clips = ClipDataset(reader, KEYS, AUDIO)
+    batch = Collate(audio_config=AUDIO, few_sizes=few_sizes)([clips[index] for index in (2, 7, 0)]).on(CPU)
+    longest = clips.lengths[7]
+    assert batch.spectrogram_BCF.shape[2] == (padded_size(longest) if few_sizes else longest)
+    assert batch.phoneme_ids_BT.shape[1] == (16 if few_sizes else 4)
+    for row, key in enumerate(batch.keys):
+        audio = torch.from_numpy(clip_audio(KEYS.index(key)).astype("float32") / 32768)
+        frames, samples = int(batch.spectrogram_lengths_B[row]), len(audio)
+        alone = linear_spectrogram(audio, AUDIO)
+        assert frames == alone.shape[1]
+        assert torch.equal(batch.spectrogram_BCF[row, :, :frames], alone)
         assert not batch.spectrogram_BCF[row, :, frames:].any()
-        assert torch.equal(batch.audio_B1S[row, 0, :samples], clip.audio_S)
+        assert torch.equal(batch.audio_B1S[row, 0, :samples], audio)
         assert not batch.audio_B1S[row, 0, samples:].any()
-    moved = batch.to("cpu")
-    assert isinstance(moved, Batch)
-    assert moved.keys == batch.keys
-    assert moved.speaker_ids_B is None
+
+
+def test_some_utterances_of_a_batch_are_a_batch_of_their_own(reader: CacheReader) -> None:
+    clips = ClipDataset(reader, KEYS, AUDIO)
+    batch = Collate(audio_config=AUDIO, few_sizes=True)([clips[index] for index in (2, 7, 0)])
+    wanted = Collate(audio_config=AUDIO)([clips[2], clips[0]])
+    for part, other in ((batch.rows(1, 3), wanted), (batch.on(CPU).rows(1, 3), wanted.on(CPU))):
+        assert (part.keys, part.names) == (other.keys, other.names)
+        for item in fields(part):
+            one = getattr(part, item.name)
+            if isinstance(one, torch.Tensor):
+                assert torch.allclose(one, getattr(other, item.name), rtol=1e-5, atol=1e-6), item.name
 
 
 def test_an_empty_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one clip"):
-        collate([])
+        Collate(audio_config=AUDIO)([])
 
 
 def test_clips_that_are_gone_and_speakers_without_an_id_are_one_clear_line(reader: CacheReader) -> None:
@@ -106,64 +122,14 @@ def test_clips_that_are_gone_and_speakers_without_an_id_are_one_clear_line(reade
         ClipDataset(reader, ["key1", "gone"], AUDIO)
     with pytest.raises(ValueError, match="no id"):
         ClipDataset(reader, KEYS, AUDIO, speaker_ids={"mia": 0})
-
-
-def test_every_epoch_has_every_clip_once_in_an_order_of_its_own() -> None:
-    sampler = EpochSampler([100] * 23, 5, seed=3)
-    orders = set()
-    for epoch in range(6):
-        batches = sampler.batches(epoch)
-        assert [len(batch) for batch in batches] == [5, 5, 5, 5, 3]
-        flat = tuple(itertools.chain(*batches))
-        assert sorted(flat) == list(range(23))
-        orders.add(flat)
-    assert len(orders) == 6
-    assert len(sampler) == 5
-
-
-def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else() -> None:
-    def order(seed: int, epoch: int) -> list[list[int]]:
-        return EpochSampler([1] * 40, 8, seed).batches(epoch)
-
-    torch.manual_seed(5)
-    first = order(3, 1)
-    torch.manual_seed(6)
-    assert order(3, 1) == first
-    seen = {json.dumps(order(seed, epoch)) for seed in (0, 1, 2, 2**31, 2**32 - 1) for epoch in range(5)}
-    assert len(seen) == 25
-
-
-def test_a_resumed_epoch_goes_on_with_exactly_what_was_not_seen() -> None:
-    whole = EpochSampler([1] * 23, 5, seed=3)
-    whole.set_position(4)
-    everything = list(whole)
-    for start in range(6):
-        rest = EpochSampler([1] * 23, 5, seed=3)
-        rest.set_position(4, start)
-        assert list(rest) == everything[start:]
-
-
-@pytest.mark.parametrize(("clips", "world"), [(23, 2), (24, 3), (5, 4), (2, 3)])
-def test_ranks_share_an_epoch_and_have_the_same_number_of_batches(clips: int, world: int) -> None:
-    ranks = [EpochSampler([1] * clips, 2, seed=1, rank=rank, world=world) for rank in range(world)]
-    shares = [list(itertools.chain(*rank.batches(0))) for rank in ranks]
-    assert len({len(share) for share in shares}) == 1
-    assert {len(rank.batches(0)) for rank in ranks} == {len(ranks[0])}
-    seen = Counter(itertools.chain(*shares))
-    assert set(seen) == set(range(clips))
-    assert sum(seen.values()) - clips == -clips % world
-
-
-def test_nothing_to_train_is_refused() -> None:
-    for lengths, batch in (([], 4), ([1], 0)):
-        with pytest.raises(ValueError, match="at least one clip"):
-            EpochSampler(lengths, batch, 1)
+    with pytest.raises(ValueError, match=r"too short for a spectrogram.* Leave the clip out"):
+        ClipDataset(reader, KEYS, replace(AUDIO, filter_length=16_384))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_data_loader_gives_the_same_batches_with_and_without_workers(reader: CacheReader, workers: int) -> None:
     clips = ClipDataset(reader, KEYS, AUDIO)
-    sampler = EpochSampler(clips.lengths, 3, seed=9)
+    sampler, collate = BucketBatches(clips.lengths, 3, seed=9), Collate(audio_config=AUDIO, few_sizes=True)
     sampler.set_position(2, 1)
     loader = torch.utils.data.DataLoader(
         clips, batch_sampler=sampler, collate_fn=collate, num_workers=workers,
@@ -172,4 +138,4 @@ def test_a_data_loader_gives_the_same_batches_with_and_without_workers(reader: C
     expected = [collate([clips[index] for index in batch]) for batch in sampler]
     got = list(loader)
     assert [batch.keys for batch in got] == [batch.keys for batch in expected]
-    assert all(torch.equal(a.audio_B1S, b.audio_B1S) for a, b in zip(got, expected, strict=True))
+    assert all(torch.equal(a.audio_BS, b.audio_BS) for a, b in zip(got, expected, strict=True))

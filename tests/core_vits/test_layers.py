@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import plain_training
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from core_vits.layers.duration import DepthwiseConv, DepthwiseStack
 from core_vits.layers.flow import CouplingFlow
 from core_vits.layers.segments import length_mask, pad_to, slice_segments, slice_starts
 from core_vits.layers.spline import rational_quadratic_spline
+from core_vits.layers.wavenet import gate
 from core_vits.layers.weight_norm import (
     WeightNormConv1d,
     WeightNormConv2d,
@@ -62,31 +64,31 @@ def test_attention_equals_its_definition_with_loops() -> None:
     assert torch.allclose(out[:, :, :length], expected[:, :, :length], atol=1e-6)
 
 
-def _spline_arguments(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _spline_arguments(count: int) -> tuple[Tensor, Tensor, Tensor]:
     x = torch.linspace(-7.0, 7.0, count).reshape(1, count)
-    return x, _noise(1, count, 10, seed=1), _noise(1, count, 10, seed=2), _noise(1, count, 9, seed=3)
+    return x, _noise(1, count, 2, 10, seed=1), _noise(1, count, 9, seed=3)
 
 
 def test_spline_inverse_undoes_the_spline() -> None:
-    x, widths, heights, slopes = (value.double() for value in _spline_arguments(101))
-    y, log_slope = rational_quadratic_spline(x, widths, heights, slopes, bound=5.0, reverse=False)
-    back, back_log_slope = rational_quadratic_spline(y, widths, heights, slopes, bound=5.0, reverse=True)
+    x, sizes, slopes = (value.double() for value in _spline_arguments(101))
+    y, log_slope = rational_quadratic_spline(x, sizes, slopes, bound=5.0, reverse=False)
+    back, back_log_slope = rational_quadratic_spline(y, sizes, slopes, bound=5.0, reverse=True)
     assert torch.allclose(back, x, atol=1e-9)
     assert torch.allclose(back_log_slope, -log_slope, atol=1e-8)
 
 
 def test_spline_log_slope_is_the_logarithm_of_its_derivative() -> None:
-    x, widths, heights, slopes = (value.double() for value in _spline_arguments(60))
+    x, sizes, slopes = (value.double() for value in _spline_arguments(60))
     x.requires_grad_(True)
-    y, log_slope = rational_quadratic_spline(x, widths, heights, slopes, bound=5.0, reverse=False)
+    y, log_slope = rational_quadratic_spline(x, sizes, slopes, bound=5.0, reverse=False)
     (derivative,) = torch.autograd.grad(y.sum(), x)
     assert torch.allclose(derivative.log(), log_slope, atol=1e-9)
 
 
 def test_spline_is_the_identity_outside_with_gradient_one_and_none_for_its_knots() -> None:
     x = torch.tensor([[-5.5, 5.5, 1e4]], requires_grad=True)
-    knots = [_noise(1, 3, count, seed=count).requires_grad_(True) for count in (10, 11, 9)]
-    y, log_slope = rational_quadratic_spline(x, knots[0], knots[1][..., :10], knots[2], bound=5.0, reverse=False)
+    knots = [_noise(1, 3, *shape).requires_grad_(True) for shape in ((2, 10), (9,))]
+    y, log_slope = rational_quadratic_spline(x, *knots, bound=5.0, reverse=False)
     assert torch.equal(y, x)
     assert not log_slope.any()
     (y + log_slope).sum().backward()
@@ -107,6 +109,41 @@ def test_spline_gradients_are_those_of_computing_inside_points_alone() -> None:
     alone = torch.autograd.grad((y.square() + log_slope).sum(), chosen)
     for gradient, expected in zip(together, alone, strict=True):
         assert torch.allclose(gradient[:, inside], expected, atol=1e-6)
+
+
+def test_spline_and_its_gradients_are_those_of_the_papers_equations() -> None:
+    arguments = [value.double().requires_grad_(True) for value in _spline_arguments(80)]
+    seeds = [_noise(2, 1, 80, seed=4).double()[side] for side in (0, 1)]
+    found, wanted = (
+        form(*arguments, bound=5.0, reverse=False) for form in (rational_quadratic_spline, plain_training.spline)
+    )
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+    gradients = [
+        torch.autograd.grad(sum((out * seed).sum() for out, seed in zip(side, seeds, strict=True)), arguments)
+        for side in (found, wanted)
+    ]
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_gate_and_its_gradient_are_tanh_times_sigmoid(dtype: torch.dtype) -> None:
+    source = _noise(2, 6, 40).to(dtype).requires_grad_(True)
+    seed = _noise(2, 3, 40, seed=1).to(dtype)
+    one, other = gate(source * 1.0), plain_training.gate(source)
+    accuracy = 4 * torch.finfo(dtype).eps
+    assert torch.allclose(one, other, rtol=accuracy, atol=accuracy)
+    (found,) = torch.autograd.grad((one * seed).sum(), source)
+    (wanted,) = torch.autograd.grad((other * seed).sum(), source)
+    assert torch.allclose(found, wanted, rtol=accuracy, atol=accuracy)
+
+
+def test_gate_leaves_its_argument_alone_where_nothing_is_learned() -> None:
+    pre = _noise(1, 4, 5)
+    kept = pre.clone()
+    gate(pre)
+    assert torch.equal(pre, kept)
 
 
 def test_depthwise_stack_equals_its_convolutions() -> None:

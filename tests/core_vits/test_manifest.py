@@ -232,6 +232,8 @@ def test_what_leads_out_of_the_folder_is_never_found(tmp_path: Path) -> None:
         assert escapes(wavs, name), name
         assert find_recording(wavs, name) is None
     assert find_recording(wavs, "alias") == wavs / "alias.wav"
+    assert find_recording(wavs, "link") is None, "the link has the suffix that the row leaves out"
+    assert find_recording(wavs, "alias") == wavs / "alias.wav"
     assert not escapes(wavs, "inside.wav")
 
 
@@ -248,3 +250,12 @@ def test_a_linked_folder_of_recordings_is_followed(tmp_path: Path) -> None:
 )
 def test_the_split_follows_pipers_arithmetic(clips: int, share: float, test: int, sizes: tuple[int, int, int]) -> None:
     assert split_sizes(clips, share, test) == sizes
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("cp1251", "Windows-1251"), ("koi8-r", "KOI8-R"), ("cp866", "DOS 866")])
+def test_a_line_in_an_old_encoding_is_told_by_its_name(tmp_path: Path, encoding: str, name: str) -> None:
+    table = tmp_path / "metadata.csv"
+    table.write_bytes("01.wav|Усталый путник тихо прячет длинное письмо.\n".encode(encoding) + b"02.wav|caf\xe9 noir\n")
+    told = [problem.message for problem in read_metadata(table).problems]
+    assert f"is not UTF-8 but {name}; the row was skipped" in told[0]
+    assert "is not UTF-8; the row was skipped" in told[1]

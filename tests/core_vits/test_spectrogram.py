@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,15 @@ import pytest
 import torch
 
 from core_vits.config import AudioConfig
-from core_vits.spectrogram import linear_spectrogram, mel_filter_bank, mel_from_linear, mel_spectrogram
+from core_vits.spectrogram import (
+    linear_spectrogram,
+    linear_spectrograms,
+    mel_filter_bank,
+    mel_from_linear,
+    mel_spectrogram,
+    shortest_audio,
+    spectrograms_in_one_go,
+)
 
 AUDIO = AudioConfig()
 
@@ -45,6 +54,22 @@ def test_a_batch_gives_what_its_clips_give() -> None:
     batch = mel_spectrogram(audio, AUDIO)
     assert batch.shape == (2, 3, 80, 15)
     assert torch.allclose(batch[1, 2], mel_spectrogram(audio[1, 2], AUDIO), atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [linear_spectrograms, spectrograms_in_one_go])
+def test_clips_of_different_length_have_the_frames_in_a_batch_that_they_have_alone(
+    make: Callable[[torch.Tensor, torch.Tensor, AudioConfig], torch.Tensor],
+) -> None:
+    lengths = [9000, 8191, 5120, 5119, 700, shortest_audio(AUDIO)]
+    padded = torch.zeros(len(lengths), 9216)
+    for row, length in zip(padded, lengths, strict=True):
+        row[:length] = _noise(length)
+    made = make(padded, torch.tensor(lengths), AUDIO)
+    assert made.shape == (len(lengths), 513, 36)
+    for row, audio, length in zip(made, padded, lengths, strict=True):
+        alone = linear_spectrogram(audio[:length], AUDIO)
+        assert torch.allclose(row[:, : alone.shape[1]], alone, rtol=1e-5, atol=1e-6)
+        assert not row[:, alone.shape[1] :].any()
 
 
 def test_silence_has_the_floor_and_a_finite_gradient() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from bench.count_step import Launches
 from torch import Tensor, nn
 from vits_batch import Model, make_batch
 
@@ -123,3 +124,25 @@ def test_no_weight_of_a_discriminator_learns_from_the_generators_loss(pair: tupl
         assert one.grad is not None
         assert other.grad is not None
         assert torch.equal(one.grad, other.grad)
+
+
+def test_a_step_launches_few_operators_and_waits_for_none() -> None:
+    # How many there are depends on the number of layers, not on their width.
+    config = replace(
+        PRESETS["medium"], hidden_channels=8, inter_channels=8, filter_channels=16, upsample_initial_channel=64,
+        discriminator_width_divisor=32,
+    )  # fmt: skip
+    models = VoiceModels(config).train()
+    settings = TrainSettings(accelerator="cpu")
+    optimization = Optimization(models.model_g.parameters(), models.judges(), settings)
+    step = AdversarialStep(make_fabric(settings), models, optimization, LossWeights())
+    made = make_batch(config, frames=[40, 36], texts=[12, 9])
+    batch = Batch(
+        made.ids_BT, made.text_lengths_B, made.spectrogram_BNF, made.frame_lengths_B, made.audio_B1S,
+        made.frame_lengths_B * config.audio.hop_length, None, ("a", "b"),
+    )  # fmt: skip
+    step.train(batch, with_norms=False)
+    with Launches() as counted:
+        step.train(batch, with_norms=False)
+    assert counted.launches <= 4300
+    assert counted.waits == 0

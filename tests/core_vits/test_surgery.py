@@ -268,7 +268,7 @@ def test_speakers_can_be_told_apart_after_a_few_steps(tmp_path: Path) -> None:
     carry_out(plan_begin(payload, SEVERAL, wanted, WARM), payload, models, optimization)
     latent = torch.randn(3, 8, 6)
     for _ in range(3):
-        audio = models.model_g.dec(latent, models.model_g._speaker(torch.arange(3)))
+        audio = models.model_g.dec(latent, models.model_g.speaker_embedding(torch.arange(3)))
         optimization.generator.zero_grad()
         (audio * torch.randn_like(audio)).sum().backward()
         optimization.generator.step()

@@ -45,6 +45,18 @@ class Several(Plugin):
 plugin = Several()
 """
 
+RECOGNIZERS = """
+from workbench.api import PhoneRecognizerSpec, Plugin
+class Ears(Plugin):
+    def workbench_register_recognizers(self):
+        def spec(name, preference, available=None):
+            return PhoneRecognizerSpec(name=name, target="a:b", preference=preference, available=available)
+        yield spec("plain", 1800)
+        yield spec("deaf", 2000, lambda: "the package ears is not installed. Install it: pip install ears")
+        yield spec("sharp", 1900)
+plugin = Ears()
+"""
+
 LISTENER = """
 from pathlib import Path
 from workbench.api import Plugin, Refuse
@@ -65,6 +77,17 @@ plugin = Listener()
 
 def run(name: str) -> RunFacts:
     return RunFacts(id=name, folder=Path("runs") / name, workspace=Path())
+
+
+def test_the_preferred_recogniser_that_is_available_hears_unless_one_is_named(distributions: Distributions) -> None:
+    distributions.add("ears", RECOGNIZERS)
+    host = Host.load(None, environ={})
+    assert host.recognizer().spec.name == "sharp"
+    assert host.recognizer("plain").spec.name == "plain"
+    with pytest.raises(PluginError, match=r"nothing here can hear .*the package ears is not installed\. Install it"):
+        host.recognizer("deaf")
+    with pytest.raises(PluginError, match=r"no phone recogniser 'shap'; did you mean 'sharp'\?"):
+        host.recognizer("shap")
 
 
 def test_settings_come_from_the_workspace_file_as_the_plugins_dataclass(

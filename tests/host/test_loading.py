@@ -242,5 +242,5 @@ def test_a_target_that_exits_is_one_line(distributions: Distributions) -> None:
 def test_first_party_plugins_come_through_entry_points_and_all_work() -> None:
     records = Host.load(None, environ={}).plugins
     assert {item.name: item.state for item in records if item.distribution == "voice-workbench"} == dict.fromkeys(
-        ("audio", "ddp", "espeak", "health", "onnx", "piper"), "active"
+        ("audio", "ddp", "espeak", "hama", "health", "onnx", "piper"), "active"
     ), [item.reason for item in records]

@@ -47,6 +47,8 @@ VIEWERS = {
     "runs of Piper's own": "import workbench.jobs.piper_config, workbench.jobs.curves, workbench.tail.piper",
     "who adopts a Piper project": "import workbench.adopt.report\n"
     "from workbench.adopt.documents import parse_yaml; parse_yaml('a: 1', 'config.yaml')",
+    "who reports on a project": "import workbench.report.document, workbench.report.markdown, workbench.report.plain\n"
+    "from pathlib import Path; from workbench.report import make_report; make_report(Path('.'), None)",
     "runs and their supervisor": "import workbench.jobs.runs, workbench.jobs.start, workbench.jobs.supervisor",
     "the client of the workers": "import workbench.workers",
     "the tail of event files": "import workbench.tail.follower, workbench.tail.downsample, workbench.tail.axes",

@@ -24,10 +24,13 @@ PROTOCOLS = [item for item in EXPORTED if getattr(item, "_is_protocol", False)]
 PAGES = (
     "index",
     "data",
+    "health",
+    "mismatch",
     "train",
     "checkpoints",
     "export",
     "piper",
+    "report",
     "cli",
     "workspace",
     "hooks",

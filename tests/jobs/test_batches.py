@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from core_vits.dataset import EpochSampler
+from core_vits.batching import SAMPLERS
 from core_vits.manifest import batches_per_epoch
 from workbench.config import Workspace, load_workspace
 from workbench.jobs.batches import batch_maths, batches_of
@@ -29,9 +29,10 @@ def test_one_process_is_not_multiplied(tmp_path: Path) -> None:
 def test_the_sampler_makes_as_many_batches_as_are_told_and_all_processes_the_same_number() -> None:
     for clips in (1, 7, 16, 33):
         for world in (1, 2, 3):
-            samplers = [EpochSampler([9] * clips, 4, 1, rank=rank, world=world) for rank in range(world)]
-            made = {len(list(sampler)) for sampler in samplers}
-            assert made == {batches_per_epoch(clips, 4, world)} == {len(samplers[0])}
+            for kind in SAMPLERS.values():
+                samplers = [kind([9] * clips, 4, 1, rank=rank, world=world) for rank in range(world)]
+                made = {len(list(sampler)) for sampler in samplers}
+                assert made == {batches_per_epoch(clips, 4, world)} == {len(samplers[0])}
 
 
 def test_a_table_that_cannot_be_read_is_left_to_the_start(tmp_path: Path) -> None:

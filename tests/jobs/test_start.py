@@ -128,6 +128,10 @@ def test_a_started_run_is_live_and_describes_itself(workspace: Workspace, host: 
     assert identity["model"]["audio"]["sample_rate"] == 22050
     assert run_workspace(run.folder).training.batch_size == 3
     assert run_workspace(run.folder).root == workspace.root
+    assert run_workspace(run.folder).training.batching == "buckets"
+    settings = run.folder / "run.toml"
+    settings.write_text(settings.read_text().replace('batching = "buckets"\n', ""))
+    assert run_workspace(run.folder).training.batching == "random", "a run from before there were buckets"
     assert host.created[0].folder == run.folder
     assert host.small.jobs[0].python == sys.executable
     request_stop(run.folder)

@@ -14,7 +14,7 @@ from tiny_voice import voice_config, write_checkpoint
 
 from core_vits import _align
 from workbench.api import VoiceIdentity
-from workbench_onnx.exporter import OnnxExporter
+from workbench_onnx.exporter import HalfExporter, OnnxExporter
 
 Ask = Callable[..., Any]
 Drive = Callable[..., str]
@@ -81,6 +81,7 @@ class PeerVoice:
         identity = VoiceIdentity(name="probe", language="ru", quality="tiny")
         config = voice_config(speakers=speakers)
         self.onnx, self.json, self.tokens = OnnxExporter().export(self.checkpoint, config, identity, folder)
+        self.half, _, self.half_tokens = HalfExporter().export(self.checkpoint, config, identity, folder)
 
 
 @pytest.fixture(scope="session")

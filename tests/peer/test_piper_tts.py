@@ -90,3 +90,12 @@ def test_each_speaker_of_our_voice_speaks_in_the_peer(ask_peer: Any, voice_of_tw
         assert np.abs(samples.astype(int) - wanted).max() <= 2
         heard.append(samples.tobytes())
     assert heard[0] != heard[1]
+
+
+def test_the_peer_speaks_our_half_size_voice_as_it_speaks_the_whole_one(ask_peer: Any, voice: Any) -> None:
+    whole, half = (spoken(ask_peer(SPEAK, path, TEXT, None, 1.0)) for path in (voice.onnx, voice.half))
+    assert voice.half.stat().st_size < 0.8 * voice.onnx.stat().st_size
+    for one, other in zip(whole, half, strict=True):
+        assert one.size == other.size
+        error = np.square(one.astype(float) - other).sum()
+        assert 10 * np.log10(np.square(one.astype(float)).sum() / error) > 40

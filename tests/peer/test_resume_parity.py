@@ -87,6 +87,9 @@ class Replay:
     def _tensor(self, name: str) -> torch.Tensor:
         return torch.from_numpy(self._arrays[name])
 
+    def largest(self, _epoch: int) -> list[Batch]:
+        return []
+
     def validation(self) -> Iterator[Batch]:
         return iter(())
 

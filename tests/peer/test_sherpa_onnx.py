@@ -53,6 +53,15 @@ def test_sherpa_onnx_speaks_our_voice(sherpa: Path, ask_peer: Any, voice: Any) -
     assert samples.std() > 0.005
 
 
+def test_sherpa_onnx_speaks_our_half_size_voice(sherpa: Path, ask_peer: Any, voice: Any) -> None:
+    whole, half = (
+        np.frombuffer(base64.b64decode(ask_peer(SPEAK, path, tokens, "Добрый день.", 0)["audio"]), dtype="<f4")
+        for path, tokens in ((voice.onnx, voice.tokens), (voice.half, voice.half_tokens))
+    )
+    assert whole.size == half.size
+    assert 10 * np.log10(np.square(whole).sum() / np.square(whole - half).sum()) > 40
+
+
 def test_sherpa_onnx_tells_our_speakers_apart(sherpa: Path, ask_peer: Any, voice_of_two: Any) -> None:
     answers = [ask_peer(SPEAK, voice_of_two.onnx, voice_of_two.tokens, "Да.", speaker) for speaker in (0, 1)]
     assert [answer["speakers"] for answer in answers] == [2, 2]

@@ -13,7 +13,9 @@ import time
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from workbench.api import LivePlayer
 from workbench.api.testing import PlayerContract, PluginContract, write_tone
 from workbench.errors import EnvironmentProblem, PluginError
 from workbench.workers import Worker
@@ -143,6 +146,91 @@ def test_a_session_over_ssh_ends_with_the_command_to_copy(tmp_path: Path, monkey
     assert played["player"] == "file"
     assert played["message"].endswith(f"Fetch it: scp me@10.0.0.2:{wav} .")
     assert len(played["reasons"]) == 1
+
+
+# --- what is still being made ---
+
+
+class PortAudioError(Exception):
+    """As sounddevice's: no class that others share."""
+
+
+class Stream:
+    """A device that notes what is written to it."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+        self.written: list[bytes] = []
+        self.fails_after = 1000
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes."""
+
+    def write(self, data: bytes) -> None:
+        if len(self.written) >= self.fails_after:
+            raise PortAudioError("unplugged")
+        self.written.append(data)
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Stream:
+    """The device that the player opens."""
+    stream = Stream()
+
+    def opened(**settings: Any) -> Stream:
+        stream.settings = settings
+        return stream
+
+    library = SimpleNamespace(
+        RawOutputStream=opened,
+        PortAudioError=PortAudioError,
+        default=SimpleNamespace(device=(0, 0)),
+        query_devices=lambda *_: {"name": "a device"},
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", library)
+    return stream
+
+
+def test_blocks_are_played_one_behind_the_other_each_before_the_next_is_asked_for(device: Stream) -> None:
+    noise = np.random.default_rng(1).integers(-9000, 9000, 9000).astype("<i2").tobytes()
+    cuts, asked = [0, 2, 5_000, 5_002, len(noise)], []
+
+    def blocks() -> Iterator[bytes]:
+        for begin, end in pairwise(cuts):
+            asked.append(sum(map(len, device.written[1:])))
+            yield noise[begin:end]
+
+    player = SoundDevicePlayer()
+    assert isinstance(player, LivePlayer)
+    assert player.play_live(blocks(), RATE) == "played 0.4 s on a device"
+    before, *played, after = device.written
+    assert b"".join(played) == noise
+    assert asked == cuts[:-1]
+    assert before == after == bytes(len(before))
+    assert max(map(len, played)) <= 2 * RATE // 20, "a stop would wait for longer"
+    assert (device.settings["samplerate"], device.settings["channels"], device.settings["dtype"]) == (RATE, 1, "int16")
+
+
+def test_what_the_maker_of_the_blocks_raises_is_not_taken_for_a_fault_of_the_device(device: Stream) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield bytes(100)
+        raise ValueError("the voice has no symbol for it")
+
+    with pytest.raises(ValueError, match="no symbol"):
+        SoundDevicePlayer().play_live(blocks(), RATE)
+
+
+def test_a_device_that_fails_in_the_middle_is_an_oserror(device: Stream) -> None:
+    device.fails_after = 3
+    with pytest.raises(OSError, match="the sound device can't play it: unplugged"):
+        SoundDevicePlayer().play_live(iter([bytes(100)] * 9), RATE)
+
+
+def test_the_file_player_waits_for_the_whole() -> None:
+    assert not isinstance(FilePlayer(), LivePlayer)
 
 
 # --- real sound ---
@@ -271,6 +359,26 @@ def test_what_the_worker_plays_is_heard_sample_for_sample(worker: Worker, sound:
     assert len(heard_places) >= 0.75 * len(found), found
     assert heard_places == sorted(heard_places)
     assert found[-1] is not None, "the end was cut off"
+
+
+def test_what_is_still_being_made_is_heard_without_a_gap(worker: Worker, sound: Recorder, tmp_path: Path) -> None:
+    wanted = write_speech_like(tmp_path / "voice.wav", 1.0)
+    np.save(tmp_path / "samples.npy", wanted)
+    program = (
+        "import sys, time, numpy; from workbench_audio.sounddevice_player import SoundDevicePlayer\n"
+        "def blocks():\n"
+        "    for part in numpy.split(numpy.load(sys.argv[1]), [3000, 3001, 9000]):\n"
+        "        time.sleep(0.05); yield part.tobytes()\n"
+        f"print(SoundDevicePlayer().play_live(blocks(), {RATE}))"
+    )
+    said, heard = sound.record(lambda: run_python(program, str(tmp_path / "samples.npy")), seconds=0.8)
+    assert said.startswith("played 1.0 s on ")
+    found = places(heard, wanted)
+    heard_places = [place for place in found if place is not None]
+    assert len(heard_places) >= 0.75 * len(found), found
+    # The same distance between all that is heard: nothing was put in between.
+    gaps = [two - one for one, two in pairwise(found) if one is not None and two is not None]
+    assert sum(gap == RATE // 20 for gap in gaps) >= 0.75 * len(gaps), gaps
 
 
 def test_a_flac_recording_is_heard_too(worker: Worker, sound: Recorder, tmp_path: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from workbench.api import DatasetFacts, Finding, Utterance
-from workbench.api.testing import HealthRuleContract, make_facts, make_utterance, one_line
+from workbench.api.testing import HealthRuleContract, make_facts, make_measures, make_utterance, one_line
+from workbench_health.duplicates import DuplicateRule
 from workbench_health.ids import IdsRule
 from workbench_health.lengths import LengthRule
 from workbench_health.phonemes import PhonemeRule
+from workbench_health.signals import SignalRule
 from workbench_health.speakers import SpeakerRule
 from workbench_health.texts import TextRule
 
@@ -100,3 +104,128 @@ def test_speakers_with_too_few_clips_and_doubtful_names_are_told(tmp_path: Path)
     assert all(one_line(item.message) for item in found)
     assert finished(SpeakerRule, utterances, make_facts(tmp_path)) == []
     assert finished(SpeakerRule, utterances[:12], facts) == []
+
+
+def heard(changes: list[dict[str, float]], **facts: float) -> list[tuple[str, str]]:
+    """What is found among thirty ordinary clips and some with other measures, which stand from line 101 on."""
+    usual = [
+        make_utterance(
+            row=row, subject=f"m.csv:{row}", measures=make_measures(f0=138.0 + row % 5, loudness=-20 - row % 3)
+        )
+        for row in range(1, 31)
+    ]
+    others = [
+        make_utterance(row=row, subject=f"m.csv:{row}", measures=make_measures(**change))
+        for row, change in enumerate(changes, 101)
+    ]
+    found = finished(SignalRule, [*usual, *others], make_facts(Path("data"), limits=facts))
+    return [(item.rule, item.subject) for item in found]
+
+
+def test_what_is_unlike_the_speakers_other_clips_is_found_and_a_limit_can_be_set() -> None:
+    unlike: list[dict[str, float]] = [{"f0": 230.0}, {"loudness": -35.0}, {"bandwidth": 3_400.0}]
+    assert heard(unlike) == [
+        ("signal.pitch", "m.csv:101"),
+        ("signal.level", "m.csv:102"),
+        ("signal.dull", "m.csv:103"),
+    ]
+    assert heard([{"f0": 170.0}, {"loudness": -24.0}, {"bandwidth": 9_000.0}]) == []
+    assert heard([{"loudness": -30.0}], level_step_db=12.0) == []
+
+
+def test_each_speaker_is_compared_with_own_clips(tmp_path: Path) -> None:
+    clips = [("mia", 220.0, row) for row in range(20)] + [("tom", 110.0, row) for row in range(20, 40)]
+    utterances = [
+        make_utterance(row=row, speaker=name, subject=f"m.csv:{row}", measures=make_measures(f0=f0))
+        for name, f0, row in [*clips, ("tom", 220.0, 99)]
+    ]
+    (found,) = finished(SignalRule, utterances, make_facts(tmp_path, multi_speaker=True))
+    assert (found.rule, found.subject) == ("signal.pitch", "m.csv:99")
+
+
+def test_copies_of_a_recording_are_found_and_a_file_named_twice_is_not_told_again(tmp_path: Path) -> None:
+    first = make_measures()
+    flipped = f"{int(first.sketch, 16) ^ 0xFF:064x}"
+    rows = [
+        make_utterance(row=1, text="Один.", measures=first),
+        make_utterance(row=2, text="Два.", path=Path("2.wav"), measures=first),
+        make_utterance(row=3, text="Три.", path=Path("3.wav"), measures=make_measures(sketch=flipped, seconds=3.1)),
+        make_utterance(row=4, text="Четыре.", path=Path("4.wav"), measures=make_measures(sketch=flipped, seconds=9.0)),
+        make_utterance(row=5, text="Пять.", measures=first),
+        make_utterance(row=6, text="Шесть.", path=Path("6.wav"), measures=make_measures()),
+    ]
+    found = finished(DuplicateRule, rows, make_facts(tmp_path))
+    assert [(item.rule, item.evidence.get("other")) for item in found] == [
+        ("duplicate.audio", 1),
+        ("duplicate.near", 1),
+        ("duplicate.split", None),
+    ]
+
+
+def test_a_slow_or_fast_clip_is_judged_by_its_speech_and_not_by_its_silence(tmp_path: Path) -> None:
+    text = "Добрый день, как ваши дела сегодня?"
+
+    def clip(row: int, **changes: float) -> Utterance:
+        measures = make_measures(leading_silence=changes.get("leading", 0.2))
+        return make_utterance(
+            row=row,
+            subject=f"m.csv:{row}",
+            text=text,
+            phonemes=None,
+            seconds=changes.get("seconds", 3.0),
+            measures=measures,
+        )
+
+    usual = [clip(row) for row in range(30)]
+    assert finished(LengthRule, [*usual, clip(40, seconds=8.0, leading=5.2)], make_facts(tmp_path)) == []
+    (found,) = finished(LengthRule, [*usual, clip(40, seconds=8.0)], make_facts(tmp_path))
+    assert (found.rule, found.subject, found.evidence["limit"]) == ("length.pace", "m.csv:40", 1.35)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en-US", "The naïve café owner’s coöperation."),
+        ("de", "Größe, Übung und Ärger."),
+        ("uk", "Її подруга їхала потягом."),
+        ("kk", "Қазақ тілі әдемі."),
+        ("sr", "Добар дан, kako ste?"),
+        ("zh", "今天天气很好。"),
+        ("ja", "これはテストです。"),
+        ("ko", "안녕하세요."),
+        ("th", "สวัสดีครับ."),
+        ("hi", "नमस्ते दुनिया।"),
+        ("fa", "می\u200cخواهم."),
+        ("ru", "Слово «λόγος» — за\u0301мок, д'Артаньян и Pink Floyd: 'ё'…"),
+        ("ru", "C++, план B и витамин C."),
+    ],
+)
+def test_texts_as_their_languages_write_them_are_in_order(tmp_path: Path, language: str, text: str) -> None:
+    found = finished(TextRule, [make_utterance(text=text)], make_facts(tmp_path, language=language))
+    assert [item.message for item in found] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "kind"),
+    [
+        ("ru", "Она пришлa домой.", "text.mixed-script"),
+        ("ru", "Он пришёл c мамой.", "text.mixed-script"),
+        ("en", "The wоrld is here.", "text.mixed-script"),
+        ("en", "Это по-русски сказано.", "text.script"),
+        ("ru", "Це і є їжа.", "text.script"),
+        ("ru", "Да 😀 нет.", "text.symbols"),
+        ("en", "He said 你好 to me.", "text.symbols"),
+        ("ru", "Слово\u200b здесь.", "text.invisible"),
+        ("ru", "<i>Да</i>, сказал он.", "text.markup"),
+        ("ru", "Он *[смеётся]* сказал.", "text.markup"),
+        ("ru", "Прив+ет всем.", "text.stress"),
+        ("ru", "+Аист летит.", "text.stress"),
+        ("ru", "Яблоки и т. д.", "text.abbreviation"),
+        ("en", "Apples, pears etc.", "text.abbreviation"),
+        ("ru", "ЭТО НАПИСАНО КРУПНО.", "text.capitals"),
+        ("ru", "Это всё»", "text.unfinished"),
+    ],
+)
+def test_what_is_read_otherwise_than_it_was_said_is_told(tmp_path: Path, language: str, text: str, kind: str) -> None:
+    found = finished(TextRule, [make_utterance(text=text)], make_facts(tmp_path, language=language))
+    assert [item.rule for item in found] == [kind]

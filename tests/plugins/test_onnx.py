@@ -23,9 +23,11 @@ from core_vits.infer import Scales, load_generator, synthesize
 from core_vits.languages import language_block
 from workbench.api import Severity, VoiceIdentity
 from workbench.api.testing import ExporterContract, PluginContract
-from workbench_onnx.exporter import OnnxExporter, _known_warnings_ignored, write_together
+from workbench_onnx.comparison import TOLERANCE
+from workbench_onnx.exporter import OnnxExporter, write_together
+from workbench_onnx.graphs import known_warnings_ignored
 from workbench_onnx.settings import OnnxSettings
-from workbench_onnx.verifier import TOLERANCE, OnnxVerifier
+from workbench_onnx.verifier import OnnxVerifier
 from workbench_onnx.voice_config import VoiceConfigError, complete_config
 
 IDS = [1, 0, 20, 0, 35, 0, 120, 0, 14, 0, 2]
@@ -258,7 +260,7 @@ def test_the_peers_checkpoint_becomes_the_voice_that_the_peer_makes_of_it(shared
 
 def test_what_torch_says_on_every_export_is_not_heard_and_anything_else_is() -> None:
     # What is not ignored is an error in this test suite, so the first one would be raised.
-    with _known_warnings_ignored():
+    with known_warnings_ignored():
         warnings.warn("Constant folding - Only steps=1 can be constant folded for opset >= 10", stacklevel=1)
         with pytest.raises(UserWarning, match="something new"):
             warnings.warn("something new", stacklevel=1)

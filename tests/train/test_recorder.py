@@ -17,6 +17,7 @@ import pytest
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from core_vits.train.callbacks import Progress, Sample, SavedCheckpoint, StepRecord, ValidationRecord
+from core_vits.train.rehearsal import Rehearsal
 from core_vits.train.settings import Position
 from workbench.jobs.rundir import read_lines, read_status
 from workbench.tail.follower import RunFollower
@@ -27,6 +28,16 @@ from workbench.train.recorder import Recorder
 
 METRICS = {"mel": 1.5, "kl": 2.0, "duration": 0.5, "feature": 3.0, "generator": 4.0, "discriminator": 5.0,
            "loss_g": 70.0, "loss_d": 5.0, "grad_norm/g": 9.0, "grad_norm/d": 8.0}  # fmt: skip
+
+
+FOUND = Rehearsal(
+    device="cuda:0",
+    batch="16 clips",
+    needed_bytes=9_500_000_000,
+    available_bytes=12_000_000_000,
+    parts=2,
+    measured=True,
+)
 
 
 def progress(step: int, *, batches: int = 10) -> Progress:
@@ -82,12 +93,21 @@ def test_a_point_can_be_read_as_soon_as_it_is_written_while_the_run_goes_on(run:
     assert len(follow(run).series("train/mel")) == 2
 
 
+def test_what_the_largest_batch_takes_is_an_event_and_stays_in_the_status(run: Path, recorder: Recorder) -> None:
+    recorder.on_rehearsal(progress(0), FOUND)
+    recorder.on_step_end(*step(1))
+    event = next(event for event in read_lines(run / "events.jsonl") if event["kind"] == "memory")
+    for told in (event, read_status(run)["memory"]):
+        assert (told["needed_bytes"], told["available_bytes"], told["parts"]) == (9_500_000_000, 12_000_000_000, 2)
+
+
 def test_the_log_says_where_it_computes_what_it_found_and_what_it_saved(
     run: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     recorder = Recorder(run)
     recorder.on_run_start(replace(progress(7), device="cpu"), Path("epoch=0-step=14.ckpt"))
+    recorder.on_rehearsal(progress(7), FOUND)
     recorder.on_validation_end(progress(10), ValidationRecord(metrics={"mel": 1.25}))
     path = run / "epoch=0-step=20.ckpt"
     recorder.on_checkpoint(
@@ -100,6 +120,8 @@ def test_the_log_says_where_it_computes_what_it_found_and_what_it_saved(
         r"training on cpu \(\d+ threads?\), goes on from epoch=0-step=14.ckpt, batch 7; 10 batches an epoch", said[0]
     )
     assert said[1:] == [
+        "memory: the largest batch, 16 clips, takes 9.5 GB of 12.0 GB on cuda:0, and is trained in 2 parts, for it "
+        "does not fit as a whole",
         "epoch 0, batch 10: val mel 1.25",
         "saved epoch=0-step=20.ckpt",
         "the disk is full",

@@ -13,7 +13,10 @@ from tail.event_files import EventWriter, event_name
 from textual.app import App
 from textual.pilot import Pilot
 
-from workbench.errors import Cancelled, RunError
+from core_vits.manifest import Row
+from workbench.errors import Cancelled, DatasetError, RunError
+from workbench.jobs.curating import Curator
+from workbench.jobs.curation import RENAMED, read_curation
 from workbench.jobs.curves import follower_of
 from workbench.jobs.piper_runs import PiperRuns
 from workbench.jobs.rundir import FileLock, append_line, ask_to_stop, stop_requested, write_json, write_status
@@ -32,6 +35,7 @@ from workbench.tui.services import (
     StartPlan,
     VoiceFile,
 )
+from workbench.tui.widgets.clip import ClipPicture
 
 NOW = 1_800_000_000.0
 GATE_SECONDS = 40.0
@@ -92,6 +96,7 @@ class Recorded:
         self.runs = root / "runs"
         self.calls: list[tuple[Any, ...]] = []
         self.scan_result = ScanResult()
+        self.picture_missing = False
         self.scan_error: Exception | None = None
         self.export_result = Exported(files=(), largest_difference=None, accepted=False, message="not recorded")
         self.play_result = Played(played=True, message="played 1.9 s by sounddevice on 'default'")
@@ -138,6 +143,11 @@ class Recorded:
     def list_voices(self) -> Sequence[VoiceFile]:
         return tuple(self.voices)
 
+    def write_report(self, scan: ScanResult) -> Path:
+        if not scan.utterances:
+            raise DatasetError("metadata.csv: nothing to report on")
+        return self.project.root / "readiness-report.md"
+
     def scan(self, progress: Progress) -> ScanResult:
         self.calls.append(("scan",))
         progress(12, 48, "metadata.csv:12")
@@ -145,6 +155,39 @@ class Recorded:
         if self.scan_error is not None:
             raise self.scan_error
         return self.scan_result
+
+    def picture(self, recording: Path, columns: int, bands: int) -> ClipPicture | None:
+        self.calls.append(("picture", recording.name))
+        if self.picture_missing:
+            return None
+        loud = [abs(math.sin(x / 7)) * (1 if x % 40 < 30 else 0.05) for x in range(columns)]
+        levels = [[int(255 * value * (1 - band / bands)) for value in loud] for band in range(bands)]
+        low = [-value for value in loud]
+        return ClipPicture(seconds=3.1, low=low, high=loud, bands=levels, highest_hz=8000.0)
+
+    def excluded(self) -> Mapping[str, str]:
+        return {file: why for file, (why, _) in read_curation(self.root / "curation").excluded.items()}
+
+    def exclude(self, utterances: Sequence[Mapping[str, Any]], why: str) -> str:
+        rows = [Row(item["row"], item["file"], item["text"]) for item in utterances]
+        return Curator(self.root / "curation").exclude(rows, why)
+
+    def include(self, files: Sequence[str]) -> str:
+        return Curator(self.root / "curation").include(files)
+
+    def correct(self, utterance: Mapping[str, Any], text: str) -> str:
+        return Curator(self.root / "curation").correct(Row(1, utterance["file"], utterance["text"]), text)
+
+    def mend(self, files: Sequence[str], ways: Sequence[str], gain_db: float, progress: Progress) -> str:
+        self.calls.append(("mend", *files, tuple(ways), gain_db))
+        self._wait()
+        return f"mended {len(files)} recordings"
+
+    def take(self, file: str, other: str) -> str:
+        return Curator(self.root / "curation").take({file: (other, RENAMED, "")}, f"{file} is taken from {other}")
+
+    def undo_decision(self) -> str:
+        return Curator(self.root / "curation").undo()
 
     def training_facts(self) -> str:
         return "48 clips of metadata.csv   20 epochs\nquality tiny   CPU"

@@ -13,6 +13,7 @@ from workbench.config import load_workspace
 from workbench.host import Host
 from workbench.jobs.runs import read_run
 from workbench.tui.live import LiveServices
+from workbench.tui.services import ScanResult
 
 SPEAKERS = {"num_speakers": 2, "speaker_id_map": {"tom": 1, "mia": 0}}
 
@@ -57,3 +58,16 @@ def test_a_voice_of_phonemes_proposes_a_text_of_its_table(services: LiveServices
     assert services.default_sentence() == "dˈa"
     (tmp_path / "metadata.csv").unlink()
     assert services.default_sentence() == "Добрый день, это новый голос."
+
+
+def test_the_report_is_written_beside_the_workspace_file_with_the_scan_that_was_made(
+    services: LiveServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    lengths = {"median": 1.0, "max": 1.0}
+    summary = {"hours": 0.1, "usable": 3, "speakers": 2, "lengths": lengths}
+    file = services.write_report(ScanResult(summary=summary, findings=[], utterances=[{}] * 3))
+    assert file == tmp_path / "readiness-report.md"
+    text = file.read_text("utf-8")
+    assert text.startswith("# Отчёт о готовности: голос a\n")
+    assert "Декодировано и прочитано без замечаний: 3 записи." in text

@@ -11,7 +11,7 @@ from tui.recorded import NOW, Recorded, add_checkpoint, make_run, screen_text, u
 from workbench.errors import DatasetError
 from workbench.jobs.rundir import stop_requested, write_status
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.services import Exported, Played, VoiceFile
+from workbench.tui.services import Exported, Played, ScanResult, VoiceFile
 from workbench.tui.widgets.rows import RowList
 
 SIZE = (100, 30)
@@ -375,3 +375,16 @@ async def test_an_error_while_the_app_closes_goes_to_the_log_and_not_to_the_term
     # None: the app was closed from outside; Textual sets 1 for an error.
     assert app.return_code is None
     assert "too late" in (training.root / "state" / "voice-workbench" / "tui.log").read_text(encoding="utf-8")
+
+
+async def test_w_writes_the_report_and_says_where_or_why_not(recorded: Recorded) -> None:
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "48 utterances" in screen_text(app))
+        await pilot.press("w")
+        await until(pilot, lambda: "readiness-report.md" in screen_text(app))
+        recorded.scan_result = ScanResult()
+        await pilot.press("r")
+        await until(pilot, lambda: "The metadata has no row" in screen_text(app))
+        await pilot.press("w")
+        await until(pilot, lambda: "nothing to report on" in screen_text(app))

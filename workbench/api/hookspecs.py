@@ -22,6 +22,7 @@ from workbench.api.specs import (
     NormalizerSpec,
     PaneSpec,
     PhonemizerSpec,
+    PhoneRecognizerSpec,
     PlayerSpec,
     RunFacts,
 )
@@ -81,6 +82,11 @@ class Plugin:
     @hookspec
     def workbench_register_players(self) -> Iterable[PlayerSpec]:
         """Ways to make a WAV heard."""
+        return ()
+
+    @hookspec
+    def workbench_register_recognizers(self) -> Iterable[PhoneRecognizerSpec]:
+        """What hears the phones of recordings."""
         return ()
 
     @hookspec

@@ -65,9 +65,9 @@ class AudioMeasures:
     trailing_silence: float
     """Seconds after the last speech; all of them without speech."""
     starts_loud_db: float
-    """Level of the first 20 ms above `noise_db`: speech that is cut off begins loud."""
+    """Level of the first 5 ms above `noise_db`: cut speech begins loud, a sound that begins there does not yet."""
     ends_loud_db: float
-    """Level of the last 20 ms above `noise_db`."""
+    """Level of the last 5 ms above `noise_db`."""
     longest_gap: float
     """Seconds of the longest run of exact zeros between the first sound and the last; 0 below 20 ms."""
     bandwidth: float

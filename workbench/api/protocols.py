@@ -208,6 +208,26 @@ class Verifier(Protocol):
 
 
 @runtime_checkable
+class PhoneRecognizer(Protocol):
+    """Recordings to phones, whatever the language. One thread, one object: it need not be thread-safe."""
+
+    version: str
+    """Engine and model; part of every key of what was heard, so it changes when the phones may."""
+    sample_rate: int
+    """Hz that it wants."""
+
+    def hear(self, samples: Any) -> Sequence[str]:
+        """Phones in IPA, in their order; none where there is no speech.
+
+        Args:
+            samples: float32 numpy array of a mono recording at `sample_rate`, full scale = 1, of any length.
+        """
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+
+
+@runtime_checkable
 class Player(Protocol):
     """Makes a WAV heard.
 
@@ -226,3 +246,19 @@ class Player(Protocol):
 
     def stop(self) -> None:
         """Stop what plays; nothing when nothing plays."""
+
+
+@runtime_checkable
+class LivePlayer(Player, Protocol):
+    """A player that also plays what is still being made. Others get the WAV when it is complete."""
+
+    def play_live(self, blocks: Iterable[bytes], sample_rate: int) -> str:
+        """Play block after block without a gap, each as soon as it comes; returns one line for the user.
+
+        Args:
+            blocks: little-endian 16-bit mono samples, of any length; what asking for one raises is let through.
+            sample_rate: Hz.
+
+        Raises:
+            OSError: it could not be played; the message says why.
+        """

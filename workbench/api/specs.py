@@ -131,6 +131,20 @@ class PlayerSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PhoneRecognizerSpec:
+    """What hears which phones a recording holds. `target` is called as `target(settings)`, once for each thread, and
+    returns a `PhoneRecognizer`."""
+
+    name: str
+    target: str
+    preference: int = 0
+    """The highest available one hears when the user names none."""
+    summary: str = ""
+    available: Callable[[], str] | None = None
+    """Returns an empty string, or the one-line reason why it can't be used here. Must be light."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DoctorCheckSpec:
     """A check of the machine. `target` is called as `target()` and returns an iterable of `Finding`."""
 

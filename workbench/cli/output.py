@@ -75,17 +75,24 @@ class Console:
 
 
 class ProgressLines:
-    """Progress of a worker call as lines, at most one in two seconds. An instance is the `on_progress` of a call."""
+    """Progress of a worker call as lines. An instance is the `on_progress` of a call."""
 
-    def __init__(self, console: Console, title: str) -> None:
+    def __init__(self, console: Console, title: str, *, seconds: float = _SECONDS_BETWEEN_LINES) -> None:
+        """
+        Args:
+            console: where to print to.
+            title: how each line begins.
+            seconds: between two lines; the first comes after two seconds.
+        """
         self._console = console
         self._title = title
-        self._printed = time.monotonic()
+        self._seconds = seconds
+        self._printed = time.monotonic() - seconds + _SECONDS_BETWEEN_LINES
 
     def __call__(self, done: float, total: float, what: str) -> None:
         """Print a line if it is time for one."""
         now = time.monotonic()
-        if now - self._printed < _SECONDS_BETWEEN_LINES:
+        if now - self._printed < self._seconds:
             return
         self._printed = now
         amount = f"{done:g}/{total:g}" if total else f"{done:g}"

@@ -104,6 +104,7 @@ def show_workspace(args: argparse.Namespace, workspace: Workspace, console: Cons
     """Voice, dataset, runs and plugins in plain lines."""
     from workbench.jobs.piper_runs import PiperRuns
     from workbench.jobs.runs import list_runs
+    from workbench.jobs.voice_files import exported_voices
 
     voice = workspace.voice
     console.line(f"voice {voice.name}, language {voice.language}, quality {voice.quality} ({shown(workspace.file)})")
@@ -119,7 +120,7 @@ def show_workspace(args: argparse.Namespace, workspace: Workspace, console: Cons
     labels = ", ".join(run.label for run in piper.list_runs())
     if labels or piper.problem:
         console.line(f"runs of Piper's own, read-only: {labels or piper.problem}")
-    voices = sorted(workspace.voices.glob("*.onnx")) if workspace.voices.is_dir() else []
+    voices = exported_voices(workspace.voices)
     console.line(f"exported voices: {', '.join(path.name for path in voices) or 'none'}")
     failed = [record for record in open_host(args, workspace, console).plugins if record.state == "failed"]
     for record in failed:

@@ -21,7 +21,10 @@ from workbench.errors import CheckpointError, DatasetError
 
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
+SPEAK_LIVE = "workbench.workers.targets.live:speak_live"
 PLAY = "workbench.workers.targets.play:play"
+_AUDIBLE_PAUSE = 0.01
+"""Seconds."""
 _LONGEST_TEXT = 10_000
 _LONGEST_BYTES = 4 * _LONGEST_TEXT
 
@@ -60,12 +63,11 @@ def export(
     if result["accepted"]:
         for file in result["files"]:
             console.line(f"wrote {file}")
-        difference = result["largest_difference"]
-        compared = "not compared with the checkpoint" if difference is None else f"largest difference {difference:.2e}"
-        console.line(f"{compared} (samples of voice and checkpoint on the same noise, full scale = 1)")
+        if result["largest_difference"] is None:
+            console.line("not compared with the checkpoint")
         for finding in result["findings"]:
-            if finding["severity"] == Severity.WARNS:
-                console.line(f"{finding['severity']}  {finding['subject']}: {finding['message']}")
+            level = "" if finding["severity"] == Severity.OK else f"{finding['severity']}  "
+            console.line(f"{level}{finding['subject']} {finding['message']}")
     else:
         console.note(f"not exported: {result['message']}")
     return result
@@ -79,9 +81,15 @@ def run_speak(args: argparse.Namespace, console: Console) -> int:
         open_host(args, workspace, console).player(args.player)  # refuses a name that is none before anything is spoken
     source, run = _source(workspace, args.source)
     wav = args.out.absolute() if args.out is not None else _new_wav(workspace, source)
-    spoken = speak(workspace, source, run, text, wav, console, speaker=args.speaker, length_scale=args.length_scale)
-    played = None if args.no_play else play(workspace, wav, args.player, console)
-    console.answer({**spoken, "source": str(source), "play": played})
+    options = {"speaker": args.speaker, "length_scale": args.length_scale}
+    if args.stream:
+        player = None if args.no_play else args.player
+        spoken = speak_live(workspace, source, run, text, wav, player, console, **options)
+        played = spoken["play"]["played"]
+    else:
+        spoken, played = speak(workspace, source, run, text, wav, console, **options), False
+    heard = spoken["play"] if played else None if args.no_play else play(workspace, wav, args.player, console)
+    console.answer({**spoken, "source": str(source), "play": heard})
     return OK
 
 
@@ -108,22 +116,59 @@ def speak(
     Raises:
         WorkbenchError: it can't be spoken, and why.
     """
+    spoken = _call(SPEAK, workspace, source, run, console, text=text, out_wav=str(wav), **options)
+    _tell_wav(spoken, console)
+    return spoken
+
+
+def speak_live(
+    workspace: Workspace,
+    source: Path,
+    run: Path | None,
+    text: str | None,
+    wav: Path,
+    player: str | None,
+    console: Console,
+    **options: Any,
+) -> Mapping[str, Any]:
+    """As `speak`, but played while it is being made, if `player` can do that.
+
+    Raises:
+        WorkbenchError: it can't be spoken, and why.
+    """
+    spoken = _call(SPEAK_LIVE, workspace, source, run, console, text=text, out_wav=str(wav), player=player, **options)
+    late = spoken["seconds_late"]
+    told = "without a pause" if late < _AUDIBLE_PAUSE else f"with {late:.2f} s of pauses until more was ready"
+    console.line(f"first audio after {spoken['seconds_to_first_audio']:.2f} s, then {told}")
+    if spoken["play"]["played"]:
+        console.line(spoken["play"]["message"])
+    elif player is not None:
+        console.line(f"not played while it was made ({'; '.join(spoken['play']['reasons'])})")
+    _tell_wav(spoken, console)
+    return spoken
+
+
+def _call(
+    target: str, workspace: Workspace, source: Path, run: Path | None, console: Console, **options: Any
+) -> Mapping[str, Any]:
+    """Speak in a worker."""
     from workbench.workers import Worker
 
     with Worker("torch") as worker, held(source):
         spoken: Mapping[str, Any] = worker.call(
-            SPEAK,
+            target,
             on_progress=ProgressLines(console, "speaking"),
             source=shown(source),
-            text=text,
-            out_wav=str(wav),
             run_folder=shown(run) if run is not None else None,
             workspace=str(workspace.file),
             **options,
         )
+    return spoken
+
+
+def _tell_wav(spoken: Mapping[str, Any], console: Console) -> None:
     who = f", speaker {spoken['speaker']}" if spoken["speaker"] else ""
     console.line(f"wrote {spoken['wav']} ({spoken['seconds']:.1f} s, {spoken['sample_rate']} Hz{who})")
-    return spoken
 
 
 def play(workspace: Workspace, wav: Path, player: str, console: Console) -> Mapping[str, Any]:

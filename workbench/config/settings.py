@@ -19,6 +19,8 @@ TEXT, PHONEME_IDS = "text", "phoneme_ids"
 """What the last column of the metadata holds."""
 BY_APPEARANCE, BY_CLIPS = "appearance", "clips"
 """How speakers are numbered."""
+BUCKETS, RANDOM = "buckets", "random"
+"""How clips are put into batches."""
 RESUME, WARM_START, VOCODER = "resume", "warm-start", "vocoder"
 """How much of a checkpoint a new run begins with."""
 CONTINUE, KEEP, SET = "continue", "keep", "set"
@@ -116,6 +118,9 @@ class DatasetSettings(Checked):
     type: str = setting(
         TEXT, "What the last column holds: text, or phoneme_ids (numbers between spaces).", one_of(TEXT, PHONEME_IDS)
     )
+    curation: str = setting(
+        "curation", "Folder of excluded rows, corrected texts and mended copies; relative to this file.", _path
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +157,12 @@ class TrainingSettings(Checked):
     seed: int = setting(1234, "Seed of every random choice.", between(0, 2**32 - 1))
     epochs: int = setting(1000, "Epochs; training ends after the last.", at_least(1))
     max_steps: int = setting(0, "Batches after which training ends; 0: no limit.", at_least(0))
-    batch_size: int = setting(16, "Clips in one training step.", at_least(1))
+    batch_size: int = setting(16, "Clips of a process in one training step; with buckets in the mean.", at_least(1))
+    batching: str = setting(
+        BUCKETS,
+        "buckets: clips of similar length in a batch, the shorter they are, the more; random: as Piper does.",
+        one_of(BUCKETS, RANDOM),
+    )
     learning_rate: float = setting(2e-4, "Learning rate of the generator.", above(0, 1))
     learning_rate_d: float = setting(1e-4, "Learning rate of the discriminators.", above(0, 1))
     lr_decay: float = setting(0.999875, "Factor on the generator's learning rate after each epoch.", above(0, 1))
@@ -171,6 +181,7 @@ class TrainingSettings(Checked):
     devices: int = setting(1, "Training processes on this machine.", at_least(1))
     accelerator: str = setting("auto", "auto, cpu or cuda.", one_of("auto", "cpu", "cuda"))
     precision: str = setting("32-true", "32-true, bf16-mixed or 16-mixed.", one_of("32-true", "bf16-mixed", "16-mixed"))
+    tf32: bool = setting(True, "Whether a GPU may round the factors of float32 products to ten bits; faster.")
     num_workers: int = setting(0, "Processes that prepare batches; 0: the trainer does it.", between(0, 64))
     validate_every_epochs: int = setting(1, "Epochs between two validations.", at_least(1))
     checkpoint_every_epochs: int = setting(1, "Epochs between two checkpoints.", at_least(1))

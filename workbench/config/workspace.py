@@ -65,6 +65,11 @@ class Workspace:
         return self._absolute(self.dataset.audio)
 
     @property
+    def curation(self) -> Path:
+        """The folder of what was decided about single rows."""
+        return self._absolute(self.dataset.curation)
+
+    @property
     def runs(self) -> Path:
         """The folder of the training runs."""
         return self._absolute(self.paths.runs)

@@ -12,6 +12,7 @@ from workbench.api import DoctorCheckSpec, Finding, Severity
 from workbench.config import Workspace
 from workbench.config.settings import PHONEME_IDS
 from workbench.errors import PluginError
+from workbench.host.gpus import advise, list_gpus
 from workbench.host.host import Host, why_unavailable
 from workbench.host.machine import finding, machine_checks
 
@@ -29,6 +30,8 @@ def run_checks(
     folder = workspace.runs if workspace is not None else Path.cwd()
     for name, check in machine_checks(folder, environ).items():
         yield from _guarded(name, check)
+    if workspace is not None:
+        yield from _guarded("gpu_settings", functools.partial(_gpu_settings, workspace))
     yield from _phonemizers(host, workspace)
     for entry in host.doctor_checks():
         yield from _guarded(entry.spec.name, functools.partial(_plugin_check, host, entry.spec, elsewhere))
@@ -48,6 +51,10 @@ def _plugin_check(host: Host, spec: DoctorCheckSpec, elsewhere: Elsewhere) -> It
         return [Finding(**{**record, "severity": Severity(record["severity"])}) for record in records]
     findings: Iterable[Finding] = host.resolve(spec.target)()
     return findings
+
+
+def _gpu_settings(workspace: Workspace) -> Iterable[Finding]:
+    return advise(list_gpus(), workspace.training, workspace.voice.quality)
 
 
 def _guarded(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from workbench.api import (
     NormalizerSpec,
     PaneSpec,
     PhonemizerSpec,
+    PhoneRecognizerSpec,
     PlayerSpec,
     Refuse,
     RunFacts,
@@ -119,6 +120,10 @@ class Host:
         """Ways to make a WAV heard."""
         return self._registered("workbench_register_players", PlayerSpec)
 
+    def recognizers(self) -> list[Registered[PhoneRecognizerSpec]]:
+        """What hears the phones of recordings."""
+        return self._registered("workbench_register_recognizers", PhoneRecognizerSpec)
+
     def panes(self) -> list[Registered[PaneSpec]]:
         """Panes for the terminal workbench."""
         return self._registered("workbench_register_panes", PaneSpec)
@@ -153,6 +158,23 @@ class Host:
                 return entry
         found = "; ".join(reasons) or "no plugin registers one"
         raise PluginError(f"no phonemizer for the language '{language}': {found}{self._idle()}")
+
+    def recognizer(self, name: str = "auto") -> Registered[PhoneRecognizerSpec]:
+        """The phone recogniser called `name`, or for `auto` the available one that is preferred.
+
+        Raises:
+            PluginError: there is none; the message says why each one that there is can't be used.
+        """
+        entries = self.recognizers()
+        if name != "auto":
+            entries = [self._named(entries, "phone recogniser", name)]
+        reasons: list[str] = []
+        for entry in sorted(entries, key=lambda item: -item.spec.preference):
+            if not (why := why_unavailable(entry.spec)):
+                return entry
+            reasons.append(why)
+        found = "; ".join(reasons) or "no plugin registers one"
+        raise PluginError(f"nothing here can hear which phones a recording holds: {found}{self._idle()}")
 
     def normalizer(self, name: str) -> Registered[NormalizerSpec]:
         """The normaliser called `name`.
@@ -294,8 +316,8 @@ def speaks(languages: frozenset[str], language: str) -> bool:
     return any(tag == "*" or wanted == tag or wanted.startswith(f"{tag}-") for tag in tags)
 
 
-def why_unavailable(spec: PhonemizerSpec) -> str:
-    """Empty, or the one-line reason why a phonemizer can't be used here."""
+def why_unavailable(spec: PhonemizerSpec | PhoneRecognizerSpec) -> str:
+    """Empty, or the one-line reason why a phonemizer or a phone recogniser can't be used here."""
     if spec.available is None:
         return ""
     try:

@@ -116,7 +116,7 @@ def check_gpu() -> Iterable[Finding]:
     if tool is None:
         yield finding("gpu", Severity.INFO, "GPU", "no nvidia-smi: training runs on the CPU, which only suits 'tiny'")
         return
-    code, out = _ask([tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"])
+    code, out = ask([tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"])
     cards = [" ".join(line.split()) for line in out.splitlines() if line.strip()]
     if code != 0 or not cards:
         yield finding("gpu", Severity.WARNS, "GPU", f"nvidia-smi fails: {' '.join(out.split()) or f'exit code {code}'}")
@@ -194,7 +194,7 @@ def check_tmux(environ: Mapping[str, str]) -> Iterable[Finding]:
     if not environ.get("TMUX"):
         return
     tool = shutil.which("tmux")
-    code, value = _ask([tool, "show-options", "-gv", "set-clipboard"]) if tool else (1, "")
+    code, value = ask([tool, "show-options", "-gv", "set-clipboard"]) if tool else (1, "")
     if code == 0 and value.strip() == "on":
         yield finding("tmux_clipboard", Severity.OK, "tmux", "copying reaches the clipboard (set-clipboard on)")
     else:
@@ -245,7 +245,7 @@ def machine_checks(folder: Path, environ: Mapping[str, str]) -> dict[str, Callab
     }
 
 
-def _ask(command: list[str]) -> tuple[int, str]:
+def ask(command: list[str]) -> tuple[int, str]:
     """Exit code and output of a program that must answer soon."""
     try:
         done = subprocess.run(

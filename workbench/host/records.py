@@ -15,6 +15,7 @@ from workbench.api import (
     NormalizerSpec,
     PaneSpec,
     PhonemizerSpec,
+    PhoneRecognizerSpec,
     PlayerSpec,
 )
 
@@ -26,6 +27,7 @@ Spec = (
     | CallbackSpec
     | ExporterSpec
     | PlayerSpec
+    | PhoneRecognizerSpec
     | PaneSpec
     | DoctorCheckSpec
 )
@@ -39,6 +41,7 @@ REGISTER_HOOKS: Mapping[str, type[Spec]] = {
     "workbench_register_callbacks": CallbackSpec,
     "workbench_register_exporters": ExporterSpec,
     "workbench_register_players": PlayerSpec,
+    "workbench_register_recognizers": PhoneRecognizerSpec,
     "workbench_register_panes": PaneSpec,
     "workbench_register_doctor_checks": DoctorCheckSpec,
 }

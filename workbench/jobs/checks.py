@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core_vits.archive import why_no_checkpoint
-from core_vits.manifest import ManifestError, escapes, find_recording, split_sizes
+from core_vits.manifest import ManifestError, escapes, split_sizes
 from workbench.config import Workspace
 from workbench.config.settings import PHONEME_IDS
 from workbench.errors import CheckpointError, DatasetError, EnvironmentProblem, RunActiveError, RunError
 from workbench.host import Host
+from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import own_phoneme_map, read_table, vowel_clusters
 from workbench.jobs.runs import COMPLETED, RunView, list_runs, still_busy
 
@@ -69,8 +70,9 @@ def check_dataset(workspace: Workspace) -> None:
         raise DatasetError(str(error)) from error
     dropped = [(item.line, "", item.message) for item in manifest.problems if item.skipped]
     found = 0
+    curation = read_curation(workspace.curation)
     for row in manifest.rows:
-        if find_recording(workspace.audio_folder, row.file) is None:
+        if curation.recording(workspace.audio_folder, row.file) is None:
             dropped.append((row.line, row.file, not_found(workspace, row.file)))
         else:
             found += 1

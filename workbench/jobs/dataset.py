@@ -7,14 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core_vits.manifest import Manifest, ManifestError, read_metadata
+from core_vits.manifest import Manifest, ManifestError, Row, read_metadata
 from core_vits.phoneme_map import Clusters, PhonemeMap, PhonemeMapError, read_phoneme_map
 from workbench.config import Workspace
 from workbench.config.settings import PHONEME_IDS
 from workbench.errors import ConfigError
+from workbench.jobs.curation import curated, read_curation
 
 
 def read_table(workspace: Workspace) -> Manifest:
+    """The table of recordings and texts as it is trained: without the excluded rows, with the corrected texts.
+
+    Raises:
+        ManifestError: it can't be read.
+    """
+    return curated(read_table_as_written(workspace), read_curation(workspace.curation))
+
+
+def read_table_as_written(workspace: Workspace) -> Manifest:
     """The table of recordings and texts.
 
     Raises:
@@ -29,6 +39,14 @@ def read_table(workspace: Workspace) -> Manifest:
         phoneme_ids=dataset.type == PHONEME_IDS,
         name=dataset.metadata,
     )
+
+
+def rows_of(manifest: Manifest, file: str) -> list[Row]:
+    """The rows of a recording: by the name that the table gives it, or by that and a suffix."""
+    exact = [row for row in manifest.rows if row.file == file]
+    return exact or [
+        row for row in manifest.rows if file.startswith(row.file + ".") and "/" not in file[len(row.file) :]
+    ]
 
 
 def texts(workspace: Workspace) -> list[str]:

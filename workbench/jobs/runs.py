@@ -67,6 +67,8 @@ class RunStatus:
     """`done`, `total`, `what` and `eta_seconds` of something with an end."""
     device: str = ""
     """Where it computes: `cpu`, `cuda:0`."""
+    memory: Mapping[str, Any] | None = None
+    """What the largest batch takes: `needed_bytes` of `available_bytes`, in `parts`."""
     losses: Mapping[str, float] = field(default_factory=dict)
     val_mel: float | None = None
     message: str = ""

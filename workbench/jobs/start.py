@@ -23,7 +23,7 @@ import tomli_w
 from core_vits.config import PRESETS, ModelConfig
 from workbench.api import LaunchJob, LaunchPlan, RunFacts
 from workbench.config import StartSettings, Workspace, settings_as_dict, with_overrides, workspace_from_dict
-from workbench.config.settings import CONTINUE, KEEP, RESUME
+from workbench.config.settings import CONTINUE, KEEP, RANDOM, RESUME
 from workbench.errors import EnvironmentProblem, RunError
 from workbench.host import Host
 from workbench.jobs.checks import (
@@ -157,6 +157,8 @@ def wait(folder: Path, timeout: float | None = None, *, poll_seconds: float = 0.
 def run_workspace(folder: Path) -> Workspace:
     """The workspace as it was when the run was started.
 
+    A run from before there were buckets says nothing about them, and goes on with batches at random.
+
     Raises:
         RunError: `run.toml` can't be read.
         ConfigError: a setting in it is wrong.
@@ -165,6 +167,9 @@ def run_workspace(folder: Path) -> Workspace:
         tables = tomllib.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{folder.name}: {SETTINGS} can't be read ({error}); this run can't be resumed") from None
+    training = tables.setdefault("training", {})
+    if isinstance(training, dict):
+        training.setdefault("batching", RANDOM)
     return workspace_from_dict(tables, folder / SETTINGS)
 
 

@@ -14,6 +14,9 @@ from typing import Any
 from workbench.jobs.piper_config import find_piper_config
 from workbench.jobs.rundir import VOICE_CONFIG
 
+ENCODER_SUFFIX, DECODER_SUFFIX = ".encoder.onnx", ".decoder.onnx"
+"""Of the two files of a voice that is heard while it is being spoken; the first one stands for the voice."""
+
 _FOLDERS_UP = 5
 """A checkpoint of Piper's lies in lightning_logs/version_N/checkpoints, its `config.json` often above all of these."""
 _LARGEST = 1_000_000
@@ -22,6 +25,11 @@ _LARGEST = 1_000_000
 def folders_with_config(checkpoint: Path, run: Path | None = None) -> list[Path]:
     """Where the `config.json` of a checkpoint may lie: its run, or else its own folder and those above."""
     return [run] if run is not None else list(checkpoint.absolute().parents)[:_FOLDERS_UP]
+
+
+def exported_voices(folder: Path) -> list[Path]:
+    """The exported voices in a folder, by name; of one in two parts the first. Empty where there is no such folder."""
+    return sorted(path for path in folder.glob("*.onnx") if not path.name.endswith(DECODER_SUFFIX))
 
 
 def find_voice_config(source: Path, run: Path | None = None) -> Path | None:

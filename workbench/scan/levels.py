@@ -18,7 +18,7 @@ _FLAT_LOWEST = 0.02
 _SPEECH_BELOW_LOUD_DB = 30.0
 _SPEECH_ABOVE_NOISE_DB = 10.0
 _SPEECH_WINDOWS = 3
-_EDGE_SECONDS = 0.02
+_EDGE_SECONDS = 0.005
 _CLICK_LOWEST = 0.03
 _CLICK_ABOVE_WINDOW = 8.0
 _CLICK_ABOVE_NEIGHBOURS = 5.0
@@ -69,7 +69,7 @@ def levels(sound: Sound) -> Levels:
 
 
 def edges_above(sound: Sound, noise_db: float) -> tuple[float, float]:
-    """Levels of the first and the last 20 ms above the noise, dB."""
+    """Levels of the first and the last 5 ms above the noise, dB."""
     length = max(1, round(sound.rate * _EDGE_SECONDS))
     first_S, last_S = sound.mono_S[:length], sound.mono_S[-length:]
     powers = (float(np.vdot(first_S, first_S)) / len(first_S), float(np.vdot(last_S, last_S)) / len(last_S))

@@ -8,7 +8,7 @@ from workbench.scan.periods import echo, hum, pitch
 from workbench.scan.sound import Sound, digest
 from workbench.scan.spectra import spectra
 
-MEASURE_VERSION = 1
+MEASURE_VERSION = 2
 """Goes up when a measure means something else: what was measured before is measured again."""
 
 

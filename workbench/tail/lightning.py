@@ -8,6 +8,7 @@ is the text or the list that describes it.
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path, PurePosixPath
 
 CONFIG, HYPERPARAMETERS = "config.yaml", "hparams.yaml"
@@ -21,12 +22,14 @@ _NOT_PLAIN = re.compile(r"""^['"\[{&*!|>%@`]|\s#|:\s|\n""")
 
 
 def read_settings(path: Path) -> str:
-    """Give the text of a settings file; "" when there is none.
+    """Give the text of a settings file; "" when there is none, or a pipe.
 
     Raises:
         OSError: it is there and can't be read.
     """
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for somebody to write
+            return ""
         with path.open("rb") as file:
             return file.read(LARGEST).decode("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError):

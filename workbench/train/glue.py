@@ -265,7 +265,7 @@ def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: Train
                 "changed or removed since it began. Put them back, or begin a new run from its last checkpoint: "
                 "workbench train --resume FILE.ckpt"
             )
-        return ClipDataset(reader, keys, config.audio, segment_size=config.segment_size, speaker_ids=speakers)
+        return ClipDataset(reader, keys, config.audio, speaker_ids=speakers)
 
     spoken = parts.test or parts.validation[:SPOKEN_FROM_VALIDATION]
     return ClipData(
@@ -274,6 +274,7 @@ def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: Train
         sentences(reader, prepared.keys, spoken, speakers),
         batch_size=settings.batch_size,
         seed=settings.seed,
+        batching=settings.batching,
         num_workers=settings.num_workers,
         rank=fabric.global_rank,
         world=fabric.world_size,

@@ -12,57 +12,28 @@ import sys
 import time
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core_vits.audio import AudioError
-from core_vits.cache import CacheError, CacheSettings, CacheWriter, Entry, clip_key
-from core_vits.manifest import ManifestError, Row, find_recording
+from core_vits.cache import CacheError
+from core_vits.manifest import ManifestError
 from core_vits.phonemes import NUM_SYMBOLS
 from workbench.config import HOP_LENGTH, Workspace, shown, workspace_from_dict
-from workbench.config.settings import TEXT
 from workbench.errors import RunError, WorkbenchError
 from workbench.host import Host
 from workbench.jobs import rundir
-from workbench.jobs.checks import not_found, refuse_too_few
-from workbench.jobs.dataset import read_table
+from workbench.jobs.checks import refuse_too_few
 from workbench.jobs.inherited import check_symbols, inherited, number_speakers
-from workbench.train.cutting import Cut, CutPlan, cut_all
+from workbench.train.clips import ClipBuild, Clips
 from workbench.train.voice_config import voice_config
-from workbench.workers.targets.frontend import FrontEnd, cache_settings, front_end
+from workbench.workers.targets.frontend import FrontEnd, front_end
 
 USER_ERROR = 2
 
 
 class Stopped(Exception):
     """A stop was requested; what is prepared is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A line of the metadata that will not be trained."""
-
-    line: int
-    file: str
-    reason: str
-
-
-@dataclass(slots=True)
-class Plan:
-    """Where each row stands: in the cache, still to be made, or dropped."""
-
-    keys: dict[int, str] = field(default_factory=dict)
-    """Key of each row by its line."""
-    todo: list[tuple[Row, Path, tuple[int, ...]]] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
-    recorded: list[Row] = field(default_factory=list)
-    """Rows that have a recording which is not empty, whatever is in it."""
-
-    def drop(self, row: Row, reason: str) -> None:
-        """Leave a row out."""
-        self.keys.pop(row.line, None)
-        self.dropped.append(Dropped(row.line, row.file, reason))
 
 
 class Preparation:
@@ -85,117 +56,21 @@ class Preparation:
             ManifestError: the metadata can't be read.
             RunError: what the run goes on from can't be read.
         """
-        workspace, settings = self._workspace, cache_settings(self._workspace, self._front)
+        workspace = self._workspace
         before = inherited(self._run, workspace)
         check_symbols(workspace, self._front.id_map, before)
-        manifest = read_table(workspace)
-        plan = Plan(dropped=[Dropped(item.line, "", item.message) for item in manifest.problems if item.skipped])
-        with CacheWriter(workspace.cache, settings) as writer:
-            self._look_up(manifest.rows, settings, writer, plan)
-            made = self._make(plan, settings, writer)
-            self._check(manifest.rows, writer, plan)
-            rows = [row for row in manifest.rows if row.line in plan.keys]
-            entries = [writer.entry(plan.keys[row.line]) for row in rows]
-            folder = writer.folder
-        refuse_too_few(workspace, len(rows), [(item.line, item.file, item.reason) for item in plan.dropped])
-        speakers, number = number_speakers(workspace, manifest.rows, plan.recorded, before)
+        clips = ClipBuild(workspace, self._front, self._progress).run()
+        refuse_too_few(workspace, len(clips.rows), [(item.line, item.file, item.reason) for item in clips.dropped])
+        speakers, number = number_speakers(workspace, clips.all_rows, clips.recorded, before)
         # The first of them may have no clip; nobody who picks up the voice should hear that first.
-        first = min((speakers[row.speaker] for row in rows if row.speaker in speakers), default=0)
-        summary = self._summary(rows, entries, plan, made=made, folder=folder)
-        return {**summary, "speakers": speakers, "num_speakers": number, "default_speaker": first}
+        first = min((speakers[row.speaker] for row in clips.rows if row.speaker in speakers), default=0)
+        return {**self._summary(clips), "speakers": speakers, "num_speakers": number, "default_speaker": first}
 
-    def _look_up(self, rows: Sequence[Row], settings: CacheSettings, writer: CacheWriter, plan: Plan) -> None:
-        """Find each row's recording, and its clip if it was made before; phonemes of the others."""
-        new: list[tuple[Row, Path]] = []
-        first_line: dict[str, int] = {}
-        for done, row in enumerate(rows):
-            self._progress(done, len(rows), "looking for clips that are prepared already")
-            path = find_recording(self._workspace.audio_folder, row.file)
-            if path is None:
-                plan.drop(row, not_found(self._workspace, row.file))
-                continue
-            try:
-                if path.stat().st_size:
-                    plan.recorded.append(row)
-                if self._workspace.dataset.type == TEXT and not row.text.strip():
-                    plan.drop(row, "its text is empty")
-                    continue
-                key = clip_key(settings, path, row.text, row.speaker, row.phoneme_ids)
-            except OSError as error:
-                plan.drop(row, f"the recording can't be read: {error.strerror}")
-                continue
-            if first_line.setdefault(key, row.line) != row.line:
-                plan.drop(row, f"it is the same recording and text as line {first_line[key]}")
-                continue
-            plan.keys[row.line] = key
-            if not writer.has(key):
-                new.append((row, path))
-        self._phonemize(new, plan)
-
-    def _phonemize(self, new: Sequence[tuple[Row, Path]], plan: Plan) -> None:
-        """Phoneme ids of the clips that must be made."""
-        for begin in range(0, len(new), 32):
-            self._progress(begin, len(new), "turning texts into phonemes")
-            part = new[begin : begin + 32]
-            for (row, path), spoken in zip(part, self._front.read([row for row, _ in part]), strict=True):
-                if spoken.error:
-                    plan.drop(row, f"it can't be turned into phonemes: {spoken.error}")
-                elif not spoken.phonemes:
-                    plan.drop(row, "its text gives no phonemes")
-                else:
-                    plan.todo.append((row, path, spoken.ids))
-
-    def _make(self, plan: Plan, settings: CacheSettings, writer: CacheWriter) -> int:
-        """Cut and cache the recordings that are new; how many."""
-        cutting = CutPlan(
-            settings.sample_rate, settings.trim_silence, settings.keep_seconds_before, settings.keep_seconds_after
-        )
-        made, total = 0, len(plan.todo)
-        results = cut_all([path for _, path, _ in plan.todo], cutting)
-        begun = time.monotonic()
-        try:
-            for done, ((row, _, ids), result) in enumerate(zip(plan.todo, results, strict=True)):
-                self._progress(done, total, "clips", begun)
-                if not isinstance(result, Cut):
-                    plan.drop(row, f"its recording {result}")
-                else:
-                    made += 1
-                    writer.add(
-                        key=plan.keys[row.line], file=row.file, text=row.text, speaker=row.speaker, phoneme_ids=ids,
-                        audio=result.samples, seconds_trimmed=result.seconds_trimmed,
-                    )  # fmt: skip
-        finally:
-            results.close()
-        self._progress(total, total, "clips")
-        return made
-
-    def _check(self, rows: Sequence[Row], writer: CacheWriter, plan: Plan) -> None:
-        """Drop what is cached and would crash or spoil a training."""
-        for row in rows:
-            if row.line not in plan.keys:
-                continue
-            entry = writer.entry(plan.keys[row.line])
-            frames, ids = entry.samples // HOP_LENGTH, len(entry.phoneme_ids)
-            if ids > frames:
-                plan.drop(
-                    row, f"it has more phoneme ids than frames ({ids} > {frames}): too little speech for its text"
-                )
-            elif max(entry.phoneme_ids) >= NUM_SYMBOLS:
-                plan.drop(row, f"phoneme id {max(entry.phoneme_ids)} is beyond the {NUM_SYMBOLS} that a voice has")
-
-    def _summary(
-        self,
-        rows: Sequence[Row],
-        entries: Sequence[Entry],
-        plan: Plan,
-        *,
-        made: int,
-        folder: Path,
-    ) -> dict[str, Any]:
+    def _summary(self, clips: Clips) -> dict[str, Any]:
         rate = self._workspace.audio.sample_rate
         return {
             "format": 1,
-            "cache": str(folder),
+            "cache": str(clips.folder),
             "sample_rate": rate,
             "num_symbols": NUM_SYMBOLS,
             "phonemizer": {
@@ -203,9 +78,9 @@ class Preparation:
                 "version": self._front.version,
                 "language": self._front.language,
             },
-            "seconds": round(sum(entry.samples for entry in entries) / rate, 3),
-            "reused": len(rows) - made,
-            "made": made,
+            "seconds": round(sum(entry.samples for entry in clips.entries) / rate, 3),
+            "reused": len(clips.rows) - clips.made,
+            "made": clips.made,
             "trained": [
                 {
                     "line": row.line,
@@ -215,16 +90,13 @@ class Preparation:
                     "frames": entry.samples // HOP_LENGTH,
                     "phonemes": len(entry.phoneme_ids),
                 }
-                for row, entry in zip(rows, entries, strict=True)
+                for row, entry in zip(clips.rows, clips.entries, strict=True)
             ],
-            "dropped": [
-                {"line": item.line, "file": item.file, "reason": item.reason}
-                for item in sorted(plan.dropped, key=lambda item: item.line)
-            ],
+            "dropped": [{"line": item.line, "file": item.file, "reason": item.reason} for item in clips.dropped],
         }
 
-    def _progress(self, done: int, total: int, what: str, begun: float | None = None) -> None:
-        """Say how far it is; look for a request to stop once a second at most.
+    def _progress(self, done: int, total: int, what: str, left: float | None) -> None:
+        """Say how far it is; look for a request to stop twice a second at most.
 
         Raises:
             Stopped: there is one.
@@ -237,8 +109,8 @@ class Preparation:
                 raise RunError(rundir.gone_message(self._run))
             if rundir.stop_requested(self._run):
                 raise Stopped
-        eta = (now - begun) / done * (total - done) if begun is not None and done else None
-        progress = {"done": done, "total": total, "eta_seconds": None if eta is None else round(eta, 1), "what": what}
+        eta = None if left is None else round(left, 1)
+        progress = {"done": done, "total": total, "eta_seconds": eta, "what": what}
         self._status.update(now=done == total, phase="prepare", state="running", progress=progress)
 
 

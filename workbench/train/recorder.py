@@ -11,6 +11,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 from core_vits.train.begin import BeginPlan
 from core_vits.train.callbacks import Callback, Progress, Sample, SavedCheckpoint, StepRecord, ValidationRecord
+from core_vits.train.rehearsal import Rehearsal
 from core_vits.train.telling import facts_of, plan_as_json
 from workbench.jobs.rundir import METRICS, StatusWriter, append_event, is_gone, one_line
 
@@ -121,6 +123,11 @@ class Recorder(Callback):
         _LOG.info(
             "training on %s, %s; %d batches an epoch", _described(progress.device), begins, progress.batches_per_epoch
         )
+
+    def on_rehearsal(self, progress: Progress, found: Rehearsal) -> None:
+        append_event(self._run, "memory", **asdict(found))
+        self._show(progress, "train", now=True, memory=asdict(found))
+        _LOG.log(logging.WARNING if found.parts > 1 else logging.INFO, "memory: %s", found)
 
     def on_epoch_start(self, progress: Progress) -> None:
         self._epoch_begun = time.monotonic()

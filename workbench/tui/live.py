@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -12,20 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core_vits.hold import held
-from core_vits.manifest import ManifestError, speaker_ids
+from core_vits.manifest import Manifest, ManifestError, Row, speaker_ids
 from workbench.config import Workspace, settings_as_dict, with_overrides
 from workbench.errors import DatasetError, RunError
 from workbench.host import Host
 from workbench.jobs.background import run_of
 from workbench.jobs.batches import batch_maths
+from workbench.jobs.curating import Curator
+from workbench.jobs.curation import RENAMED, read_curation
 from workbench.jobs.curves import follower_of
-from workbench.jobs.dataset import read_table, texts
+from workbench.jobs.dataset import read_table, read_table_as_written, rows_of, texts
 from workbench.jobs.piper_runs import PiperRuns
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, read_lines, stop_requested
 from workbench.jobs.runs import OURS, PIPER, RunView, list_runs, read_run
 from workbench.jobs.settings_files import settings_of
 from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run
-from workbench.jobs.voice_files import speaker_names
+from workbench.jobs.voice_files import exported_voices, speaker_names
 from workbench.tui.format import count
 from workbench.tui.services import (
     Beginning,
@@ -38,6 +41,7 @@ from workbench.tui.services import (
     StartPlan,
     VoiceFile,
 )
+from workbench.tui.widgets.clip import ClipPicture
 from workbench.workers.client import Worker
 from workbench.workers.health_report import scan_with
 from workbench.workers.targets.sentences import default_sentence
@@ -46,9 +50,12 @@ if TYPE_CHECKING:
     from workbench.tail.clips import Clip
     from workbench.tail.follower import RunFollower
 
+REPORT = "readiness-report.md"
 EXPORT = "workbench.workers.targets.voice:export"
 SPEAK = "workbench.workers.targets.voice:speak"
 PLAN = "workbench.workers.targets.starting:plan"
+DRAW = "workbench.workers.targets.picture:draw"
+MEND = "workbench.workers.targets.mend:mend"
 PLAY = "workbench.workers.targets.play:play"
 LOG_TAIL_BYTES = 32_768
 
@@ -61,6 +68,7 @@ class LiveServices:
         self._host = host
         self._audio = Worker("audio")
         self._torch = Worker("torch")
+        self._pictures = Worker("audio")
         self._piper = PiperRuns(workspace.piper_runs)
         training = workspace.training
         device = training.accelerator if training.accelerator != "auto" else "GPU if there is one, else CPU"
@@ -120,7 +128,7 @@ class LiveServices:
     def list_voices(self) -> Sequence[VoiceFile]:
         """Newest first."""
         voices = []
-        for path in self._workspace.voices.glob("*.onnx"):
+        for path in exported_voices(self._workspace.voices):
             try:
                 about = path.stat()
             except OSError:
@@ -137,6 +145,83 @@ class LiveServices:
         return ScanResult(
             summary=found.get("summary", {}), findings=found.get("findings", ()), utterances=found.get("utterances", ())
         )
+
+    def picture(self, recording: Path, columns: int, bands: int) -> ClipPicture | None:
+        """In a worker of its own: a scan keeps the audio worker busy."""
+        try:
+            drawn = self._pictures.call(DRAW, path=str(recording), columns=columns, bands=bands)
+        except DatasetError:
+            return None
+        return ClipPicture(
+            seconds=drawn["seconds"],
+            low=drawn["low"],
+            high=drawn["high"],
+            bands=drawn["bands"],
+            highest_hz=drawn["highest_hz"],
+        )
+
+    def excluded(self) -> Mapping[str, str]:
+        """From the curation."""
+        return {file: why for file, (why, _) in read_curation(self._workspace.curation).excluded.items()}
+
+    def exclude(self, utterances: Sequence[Mapping[str, Any]], why: str) -> str:
+        """In the curation."""
+        rows = [_row(item) for item in utterances]
+        alone = not any(len(rows_of(self._table(), row.file)) > 1 for row in rows[:1])
+        return Curator(self._workspace.curation).exclude(rows, why, alone=alone or len(rows) > 1)
+
+    def include(self, files: Sequence[str]) -> str:
+        """In the curation."""
+        return Curator(self._workspace.curation).include(files)
+
+    def correct(self, utterance: Mapping[str, Any], text: str) -> str:
+        """In the curation; what stands in the table is what is corrected, also when it was before."""
+        written = next((row for row in self._table().rows if row.line == int(utterance["row"])), _row(utterance))
+        return Curator(self._workspace.curation).correct(written, text)
+
+    def mend(self, files: Sequence[str], ways: Sequence[str], gain_db: float, progress: Progress) -> str:
+        """Copies are made in the audio worker."""
+        made = self._audio.call(
+            MEND,
+            on_progress=progress,
+            workspace_file=str(self._workspace.file),
+            files=list(files),
+            ways=list(ways),
+            gain_db=gain_db,
+        )
+        takes = {file: (str(take), str(how), str(of)) for file, (take, how, of) in made["takes"].items()}
+        failed = [f"{file} {reason}" for file, reason in made["failed"].items()]
+        if not takes:
+            raise DatasetError(f"nothing was mended: {failed[0] if failed else 'there was nothing to mend'}")
+        how = next(iter(takes.values()))[1]
+        told = f"mended {len(takes)} recording{'s' * (len(takes) > 1)}: {how}"
+        Curator(self._workspace.curation).take(takes, told)
+        return told + (f"; {len(failed)} were not, the first: {failed[0]}" if failed else "")
+
+    def take(self, file: str, other: str) -> str:
+        """In the curation."""
+        return Curator(self._workspace.curation).take({file: (other, RENAMED, "")}, f"{file} is taken from {other}")
+
+    def undo_decision(self) -> str:
+        """In the curation."""
+        return Curator(self._workspace.curation).undo()
+
+    def _table(self) -> Manifest:
+        try:
+            return read_table_as_written(self._workspace)
+        except ManifestError as error:
+            raise DatasetError(str(error)) from error
+
+    def write_report(self, scan: ScanResult) -> Path:
+        """Markdown beside the workspace file, in the locale's language or the voice's."""
+        # Only who asks for a report pays for it.
+        from workbench.report import make_report
+        from workbench.report.languages import choose_language
+        from workbench.report.markdown import write_markdown
+
+        found = {"summary": scan.summary, "findings": scan.findings, "utterances": scan.utterances}
+        report = make_report(self._workspace.file, lambda _: found)
+        return write_markdown(report, choose_language(os.environ, report.language), self._workspace.root / REPORT)
 
     def training_facts(self) -> str:
         """Clips, epochs, quality, device."""
@@ -301,6 +386,11 @@ class LiveServices:
         """End the worker processes."""
         self._audio.close()
         self._torch.close()
+        self._pictures.close()
+
+
+def _row(utterance: Mapping[str, Any]) -> Row:
+    return Row(int(utterance["row"]), str(utterance["file"]), str(utterance.get("text", "")), utterance.get("speaker"))
 
 
 def _own_folder(run: RunView) -> str | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workbench.jobs.runs import RunView
     from workbench.tail.clips import Clip
     from workbench.tail.follower import RunFollower
+    from workbench.tui.widgets.clip import ClipPicture
 
 Progress = Callable[[float, float, str], None]
 """Called with done, total and what is being done; total is 0 while it is not known."""
@@ -148,6 +149,33 @@ class Services(Protocol):
 
     def scan(self, progress: Progress) -> ScanResult:
         """Look at the whole dataset."""
+
+    def picture(self, recording: Path, columns: int, bands: int) -> ClipPicture | None:
+        """Waveform and spectrogram of a recording; None when it can't be decoded."""
+
+    def excluded(self) -> Mapping[str, str]:
+        """Why rows are not trained, by their file."""
+
+    def exclude(self, utterances: Sequence[Mapping[str, Any]], why: str) -> str:
+        """Train these no more; says what was done, as all that follow."""
+
+    def include(self, files: Sequence[str]) -> str:
+        """Train these again."""
+
+    def correct(self, utterance: Mapping[str, Any], text: str) -> str:
+        """Read another text than the table's."""
+
+    def mend(self, files: Sequence[str], ways: Sequence[str], gain_db: float, progress: Progress) -> str:
+        """Take mended copies of recordings; see `workbench.workers.targets.mend`."""
+
+    def take(self, file: str, other: str) -> str:
+        """Take another recording of the folder for a row."""
+
+    def undo_decision(self) -> str:
+        """Take the last decision back."""
+
+    def write_report(self, scan: ScanResult) -> Path:
+        """Write the readiness report of the workspace, with a scan that was made; gives its file."""
 
     def training_facts(self) -> str:
         """What a training would do, for the question before it: clips, epochs, quality, device; a few lines."""

@@ -25,7 +25,10 @@ from workbench.api import DatasetFacts, Utterance
 
 # Before the suites are imported: an assertion that fails must show its values in the author's test run.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{part}" for part in ("plugin", "phonemizer", "health_rule", "exporter", "player", "launcher"))
+    *(
+        f"{__name__}.{part}"
+        for part in ("plugin", "phonemizer", "recognizer", "health_rule", "exporter", "player", "launcher")
+    )
 )
 
 from workbench.api.testing.exporter import ExporterContract  # noqa: E402 - after the rewriting is set up
@@ -34,16 +37,27 @@ from workbench.api.testing.launcher import LauncherContract  # noqa: E402 - afte
 from workbench.api.testing.phonemizer import PhonemizerContract  # noqa: E402 - after the rewriting is set up
 from workbench.api.testing.player import PlayerContract  # noqa: E402 - after the rewriting is set up
 from workbench.api.testing.plugin import PluginContract  # noqa: E402 - after the rewriting is set up
-from workbench.api.testing.samples import make_facts, make_utterance, one_line, write_tone  # noqa: E402
+from workbench.api.testing.recognizer import PhoneRecognizerContract  # noqa: E402 - after the rewriting is set up
+from workbench.api.testing.samples import (  # noqa: E402
+    make_container,
+    make_facts,
+    make_measures,
+    make_utterance,
+    one_line,
+    write_tone,
+)
 
 __all__ = [
     "ExporterContract",
     "HealthRuleContract",
     "LauncherContract",
+    "PhoneRecognizerContract",
     "PhonemizerContract",
     "PlayerContract",
     "PluginContract",
+    "make_container",
     "make_facts",
+    "make_measures",
     "make_utterance",
     "one_line",
     "write_tone",

@@ -16,7 +16,7 @@ class HealthRuleContract:
     name: ClassVar[str]
     """Name in the record; findings carry it, or it and a dotted detail."""
     faults: ClassVar[Sequence[tuple[Utterance, Severity]]] = ()
-    """Utterances that `check` must find something about, and how bad it is."""
+    """Utterances that the rule must find something about, at once or at the end, and how bad it is."""
     clean: ClassVar[Sequence[Utterance]] = (make_utterance(),)
     """Utterances that nothing may be found about."""
 
@@ -25,8 +25,10 @@ class HealthRuleContract:
         raise AssertionError("the subclass must define make()")
 
     def found(self, tmp_path: Path, utterance: Utterance) -> list[Finding]:
-        """What a new rule says about one utterance, without dataset-wide findings."""
-        return list(self.make(make_facts(tmp_path)).check(utterance))
+        """What a new rule says about one utterance, at once or at the end, without dataset-wide findings."""
+        rule = self.make(make_facts(tmp_path))
+        at_once = list(rule.check(utterance))
+        return at_once + [finding for finding in rule.finish() if finding.subject == utterance.subject]
 
     def test_it_is_a_rule(self, tmp_path: Path) -> None:
         assert isinstance(self.make(make_facts(tmp_path)), HealthRule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 from textual.widgets import Input
 
 from workbench.errors import Cancelled, WorkbenchError
@@ -17,9 +18,13 @@ from workbench.tui.format import MISSING, age, bar, count, duration
 from workbench.tui.keys import bindings
 from workbench.tui.messages import JobEnded, Progressed
 from workbench.tui.panes import scan as scans
-from workbench.tui.panes.base import Pane
+from workbench.tui.panes import utterances
+from workbench.tui.panes.deciding import MEND, Deciding
+from workbench.tui.screens.dialogs import PickScreen
+from workbench.tui.screens.inspect import BANDS, COLUMNS, InspectScreen
 from workbench.tui.services import Played, ScanResult
 from workbench.tui.threads import SCAN_JOB
+from workbench.tui.widgets.clip import ClipPicture, ClipView
 from workbench.tui.widgets.panel import Panel, entitle
 from workbench.tui.widgets.rows import Column, RowList
 
@@ -33,31 +38,15 @@ FINDING_COLUMNS = (
     Column("rows", 6, right=True),
     Column("", 8),
 )
-UTTERANCE_COLUMNS = (
-    Column("line", 5, right=True, narrowest=60),
-    Column("", 1),
-    Column("file", 16),
-    Column("s", 5, right=True),
-    Column("kHz", 5, right=True, narrowest=70),
-    Column("peak", 5, right=True, narrowest=90),
-    Column("cps", 5, right=True, narrowest=90),
-    Column("text", 0),
-)
-DETAILS = (
-    ("path", ""),
-    ("seconds", " s"),
-    ("sample_rate", " Hz"),
-    ("channels", ""),
-    ("peak", " of full scale"),
-    ("chars_per_second", ""),
-    ("speaker", ""),
-    ("phonemes", ""),
-)
-"""Fields of an utterance in the order of the detail panel, and their units."""
 NOT_SCANNED = "Every row and recording is looked at first; x cancels."
 
 
-class DataPane(Pane):
+MOST_PICTURES = 200
+LOOK_SECONDS = 0.15
+"""How long the cursor must rest on an utterance before its recording is drawn."""
+
+
+class DataPane(Deciding):
     """Counts, lengths, findings, utterances."""
 
     TITLE = "Data"
@@ -68,15 +57,16 @@ class DataPane(Pane):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self._scan: ScanResult | None = None
-        self._by_row: dict[int, list[Mapping[str, Any]]] = {}
         self._group: scans.Group | None = None
         self._words = ""
-        self._job = ""
         self._started = 0.0
         self._scanned = 0.0
         self._progress = ""
         self._problem = ""
         self._playing = Path()
+        self._order, self._falling = "line", False
+        self._pictures: dict[str, ClipPicture | None] = {}
+        self._resting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Facts, histogram and findings, utterances and one utterance."""
@@ -90,20 +80,19 @@ class DataPane(Pane):
         yield filter_line
         with Horizontal(id="lower"):
             with Vertical(id="rows"):
-                yield RowList(UTTERANCE_COLUMNS, self._utterance_cells, id="utterances", empty=NOT_SCANNED)
-            yield Panel(id="detail", title="utterance  ␣ plays")
+                yield RowList(utterances.COLUMNS, self._utterance_cells, id="utterances", empty=NOT_SCANNED)
+            with Vertical(id="one"):
+                yield ClipView(id="picture")
+                yield Panel(id="detail")
 
     def on_mount(self) -> None:
         """Scan at once: a dataset that can't be trained is best known first."""
         entitle(self.query_one("#findings"), "findings  ↵ shows the rows")
         self.query_one("#filter").display = False
         self._titles()
+        entitle(self.query_one("#one"), "utterance  ␣ plays  e excludes")
+        self.look_at_decisions()
         self.action_rescan()
-
-    @property
-    def utterances(self) -> RowList:
-        """The lower list."""
-        return self.query_one("#utterances", RowList)
 
     def looked(self, snapshot: Snapshot, curves: RunFollower | None, curves_changed: bool) -> None:
         """Runs don't change the dataset."""
@@ -125,28 +114,21 @@ class DataPane(Pane):
         return (group.glyph, rule, count(len(group.rows)) if group.rows else MISSING, group.word)
 
     def _utterance_cells(self, item: Mapping[str, Any]) -> Sequence[str]:
-        found = self._by_row.get(int(item.get("row", -1)), [])
-        worst = min(
-            (scans.SEVERITIES.get(str(f.get("severity")), ("·", ""))[0] for f in found), key="✗▲·✓".find, default=""
-        )
-        seconds, rate = item.get("seconds"), item.get("sample_rate")
-        return (
-            str(item.get("row", "")),
-            worst,
-            str(item.get("file", "")),
-            _decimals(seconds, 2),
-            f"{int(rate) / 1000:g}" if rate else MISSING,
-            _decimals(item.get("peak"), 2),
-            _decimals(item.get("chars_per_second"), 1),
-            f"«{item.get('text', '')}»",
-        )
+        return utterances.cells(item, self.findings_of(item), excluded=self.why_excluded(item) is not None)
+
+    def decided(self) -> None:
+        """Draw what has changed."""
+        self.utterances.refresh()
+        self._show_one()
+        if isinstance(self.app.screen, InspectScreen):
+            self.app.screen.reread()
 
     def action_rescan(self) -> None:
         """Look at the whole dataset in a worker."""
         if self._job:
             self.say(f"{self._job} is under way; x cancels it", "warn")
             return
-        self._begin("scan", lambda progress: self.services.scan(progress))
+        self.begin("scan", lambda progress: self.services.scan(progress))
 
     def action_play(self) -> None:
         """Play the selected utterance."""
@@ -162,7 +144,17 @@ class DataPane(Pane):
             self.say(f"{self._job} is under way; x cancels it", "warn")
             return
         self._playing = self.short(Path(str(path)))
-        self._begin("play", lambda _: self.services.play(Path(str(path))))
+        self.begin("play", lambda _: self.services.play(Path(str(path))))
+
+    def action_report(self) -> None:
+        """Write the readiness report with the scan that is shown."""
+        scan = self._scan
+        if self._job:
+            self.say(f"{self._job} is under way; x cancels it", "warn")
+        elif scan is None:
+            self.say("there is no scan to report on; r scans the dataset", "warn")
+        else:
+            self.begin("report", lambda _: self.services.write_report(scan))
 
     def action_cancel(self) -> None:
         """Give up scan or playback."""
@@ -189,8 +181,27 @@ class DataPane(Pane):
             self._group = group
             self._refilter()
             self.utterances.focus()
-        else:
-            self._say_utterance()
+        elif self.utterances.selected is not None:
+            self.app.push_screen(
+                InspectScreen(
+                    self._tell,
+                    self._look,
+                    self.utterances.action_move,
+                    self.action_play,
+                    self.action_exclude,
+                )
+            )
+
+    def action_sort(self) -> None:
+        """Choose an order; the same one again turns it round."""
+
+        def picked(order: str | None) -> None:
+            if order is not None:
+                self._falling = not self._falling if order == self._order else order != "line" and order != "file"
+                self._order = order
+                self._refilter()
+
+        self.app.push_screen(PickScreen("sort by", [*utterances.ORDERS], self._order), picked)
 
     def action_back(self) -> None:
         """Take filters away, then go back to the findings."""
@@ -220,11 +231,13 @@ class DataPane(Pane):
     def _moved(self, event: RowList.Moved) -> None:
         event.stop()
         if event.rows.id == "utterances":
-            self.query_one("#detail", Panel).show(self._detail())
+            self._show_one()
 
-    def _begin(self, job: str, work: Any) -> None:
+    def begin(self, job: str, work: Any) -> None:
+        """Start a job in a worker."""
         self._job, self._started, self._progress = job, self.services.now(), ""
-        self.workbench.start_job(self, job, SCAN_JOB if job == "scan" else "playing", work)
+        label = {"scan": SCAN_JOB, "play": "playing", "report": "readiness report"}.get(job, job)
+        self.workbench.start_job(self, job, label, work)
         self._show_facts()
 
     @on(Progressed)
@@ -246,10 +259,19 @@ class DataPane(Pane):
         if event.job == "play":
             self._played(event)
             return
+        if event.job == MEND:
+            self.mended(event)
+            self._show_facts()
+            return
+        if event.job == "report":
+            self._reported(event)
+            return
         if event.error is None and isinstance(event.result, ScanResult):
             self._scan, self._scanned, self._problem = event.result, self.services.now(), ""
             self._by_row = scans.rows_with(event.result)
             self._group = None
+            self._pictures.clear()
+            self.look_at_decisions()
             self._fill()
             return
         cancelled = isinstance(event.error, Cancelled)
@@ -258,6 +280,13 @@ class DataPane(Pane):
         if self._scan is None:
             self.query_one("#findings", RowList).show([], empty=f"{self._problem}\nr scans again.")
             self.utterances.show([], empty="No utterance to show.")
+        self._show_facts()
+
+    def _reported(self, event: JobEnded) -> None:
+        if isinstance(event.result, Path):
+            self.say(f"wrote {self.short(event.result)}", "good")
+        elif event.error is not None:
+            self.say(self.workbench.explain("the report", event.error), "bad")
         self._show_facts()
 
     def _played(self, event: JobEnded) -> None:
@@ -295,6 +324,8 @@ class DataPane(Pane):
             return
         everything = self._group is None and not self._words
         rows = self._scan.utterances if everything else scans.chosen(self._scan, self._group, self._words)
+        if self._order != "line" or self._falling:
+            rows = utterances.in_order(rows, self._order, falling=self._falling)
         empty = (
             "No utterance matches. esc shows all." if not everything else "The metadata has no row that could be read."
         )
@@ -307,6 +338,8 @@ class DataPane(Pane):
             parts.append(f"rule: {self._group.rule}")
         if self._words:
             parts.append(f"filter: {self._words}")
+        if self._order != "line" or self._falling:
+            parts.append(f"{self._order} {'↓' if self._falling else '↑'}")
         entitle(self.utterances, " · ".join(parts))
 
     def _show_lengths(self) -> None:
@@ -330,28 +363,45 @@ class DataPane(Pane):
             text = scans.facts(self._scan, self.size.width, ago)
         self.query_one("#facts", Panel).show(text)
 
-    def _say_utterance(self) -> None:
+    def _show_one(self) -> None:
+        """The utterance under the cursor beside the list; its recording is drawn when the cursor rests."""
+        beside = self.query_one("#one")
+        if not beside.display:
+            return
+        title, text = self._tell()
+        self.query_one("#detail", Panel).show(f"{title}\n\n{text}" if title else "")
         item = self.utterances.selected
-        if item is not None:
-            found = self._by_row.get(int(item.get("row", -1)), [])
-            about = "; ".join(str(f.get("message", "")) for f in found) or "nothing found here"
-            self.say(f"line {item.get('row')}: {about}", "bad" if found else "good")
+        known = self._pictures.get(str(item.get("path"))) if item is not None else None
+        self.query_one("#picture", ClipView).show(known)
+        if self._resting is not None:
+            self._resting.stop()
+        if item is not None and known is None and item.get("path"):
+            self._resting = self.set_timer(LOOK_SECONDS, lambda: self._look(self.query_one("#picture", ClipView).show))
 
-    def _detail(self) -> str:
+    def _tell(self) -> tuple[str, str]:
+        """Title and text of the utterance under the cursor."""
         item = self.utterances.selected
         if item is None:
-            return ""
-        lines = [f"{item.get('file', '')}  (line {item.get('row', '')})", "", f"«{item.get('text', '')}»", ""]
-        for finding in self._by_row.get(int(item.get("row", -1)), []):
-            glyph, word = scans.SEVERITIES.get(str(finding.get("severity")), ("·", ""))
-            lines += [f"{glyph} {word} {finding.get('rule')}: {finding.get('message')}"]
-            lines += [f"fix: {finding['fix']}", ""] if finding.get("fix") else [""]
-        for name, unit in DETAILS:
-            value = item.get(name)
-            if value not in {None, ""}:
-                lines.append(f"{name.replace('_', ' ').replace('chars per second', 'chars/s'):<12} {value}{unit}")
-        return "\n".join(lines)
+            return "", ""
+        title = f"{item.get('file', '')}  (line {item.get('row', '')})"
+        return title, utterances.detail(item, self.findings_of(item), self.why_excluded(item))
 
+    def _look(self, show: Callable[[ClipPicture | None], object]) -> None:
+        """Draw the recording under the cursor; another one may be under it when the picture is there."""
+        item = self.utterances.selected
+        path = str(item.get("path") or "") if item is not None else ""
+        if not path:
+            return
+        if path in self._pictures:
+            show(self._pictures[path])
+            return
 
-def _decimals(value: Any, digits: int) -> str:
-    return MISSING if value is None else f"{float(value):.{digits}f}"
+        def drawn(picture: ClipPicture | None) -> None:
+            if len(self._pictures) >= MOST_PICTURES:
+                self._pictures.clear()
+            self._pictures[path] = picture
+            now = self.utterances.selected
+            if now is not None and str(now.get("path")) == path:
+                show(picture)
+
+        self.workbench.in_thread(lambda: self.services.picture(Path(path), COLUMNS, BANDS), drawn)

@@ -5,6 +5,7 @@ Used by whatever needs phonemes: the dataset scan, the preparation of a dataset,
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,12 @@ class FrontEnd(Protocol):
     def read(self, rows: Sequence[Row]) -> list[Spoken]:
         """Phonemes of each row; one that has none has its reason instead and stops no other."""
 
+    def unknown(self, rows: Sequence[Row]) -> list[str]:
+        """Texts of these rows that another process may phonemize for this one."""
+
+    def learn(self, made: Mapping[str, Sentences]) -> None:
+        """Take over phonemes that another process has made."""
+
     @property
     def decides(self) -> Mapping[str, Any]:
         """What of it decides the ids of a text: the fields of `CacheSettings` that speak of phonemes."""
@@ -67,14 +74,21 @@ class FrontEnd(Protocol):
         """Let the engine go."""
 
 
-def front_end(workspace: Workspace, host: Host) -> FrontEnd:
+def front_end(workspace: Workspace, host: Host, *, remember: bool = True) -> FrontEnd:
     """What the rows of a workspace's dataset are read with.
+
+    Args:
+        workspace: says which phonemizer, normalisers and map.
+        host: has them.
+        remember: see `TextFrontEnd`.
 
     Raises:
         PluginError: no phonemizer speaks the language here, or one that was asked for isn't there or failed.
         ConfigError: the phoneme map can't be used.
     """
-    return GivenIds(workspace, host) if workspace.dataset.type == PHONEME_IDS else TextFrontEnd(workspace, host)
+    if workspace.dataset.type == PHONEME_IDS:
+        return GivenIds(workspace, host)
+    return TextFrontEnd(workspace, host, remember=remember)
 
 
 class TextFrontEnd:
@@ -86,7 +100,8 @@ class TextFrontEnd:
         Args:
             workspace: says which.
             host: has them.
-            remember: keep phonemes in the workspace's cache, so that a dataset is phonemized once and not by each scan.
+            remember: keep phonemes in the workspace's cache, so that a dataset is phonemized once and not by each scan;
+                False: only as long as this lives.
             id_map: of a voice that is to be spoken; None: the user's own, or else the phonemizer's.
 
         Raises:
@@ -106,7 +121,7 @@ class TextFrontEnd:
             (name, host.create(host.normalizer(name))) for name in workspace.text.normalizers
         ]
         identity = [self.name, self.version, self.language, *self.normalizers]
-        self._memo = PhonemeMemo(workspace.cache, identity) if remember else None
+        self._memo = PhonemeMemo(workspace.cache if remember else None, identity)
         try:
             self._phonemizer.phonemize([""], language=self.language)
         except ValueError as error:
@@ -131,13 +146,12 @@ class TextFrontEnd:
             return [spoken for text in texts for spoken in self.speak([text])]
 
     def _speak(self, texts: Sequence[str]) -> list[Spoken]:
-        known = {} if self._memo is None else self._memo.known(texts)
+        known = self._memo.known(texts)
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
             made = dict(zip(new, self._phonemize(new), strict=True))
             known |= made
-            if self._memo is not None:
-                self._memo.add(made)
+            self._memo.add(made)
         spoken = []
         for text in texts:
             sentences = tuple(map(self._clusters.merge, known[text]))
@@ -146,21 +160,22 @@ class TextFrontEnd:
         return spoken
 
     def unknown(self, rows: Sequence[Row]) -> list[str]:
-        """Texts of the rows that were never phonemized, each once."""
-        texts = [row.text for row in rows]
-        known = {} if self._memo is None else self._memo.known(texts)
-        return [text for text in dict.fromkeys(texts) if text not in known]
+        """See `FrontEnd`; of eSpeak only, which is small: another engine may hold a model that fits once."""
+        texts = dict.fromkeys(row.text for row in rows)
+        known = self._memo.known(list(texts))
+        return [text for text in texts if text not in known] if self.phoneme_type == "espeak" else []
 
-    def phonemize(self, texts: Sequence[str]) -> dict[str, Sentences]:
-        """Sentences of each text, for `learn` in another process; none at all where one of them can't be phonemized."""
-        try:
-            return dict(zip(texts, self._phonemize(texts), strict=True))
-        except ValueError:
-            return {}
+    def phonemes(self, texts: Sequence[str]) -> dict[str, Sentences]:
+        """Phonemes of each text, for another process to `learn`; a text that can't be phonemized is left out."""
+        made: dict[str, Sentences] = {}
+        for text in texts:
+            with contextlib.suppress(ValueError):
+                made[text] = self._phonemize([text])[0]
+        return made
 
     def learn(self, made: Mapping[str, Sentences]) -> None:
-        """Remember what was phonemized elsewhere."""
-        if self._memo is not None and made:
+        """See `FrontEnd`."""
+        if made:
             self._memo.add(made)
 
     def _phonemize(self, texts: Sequence[str]) -> list[Sentences]:
@@ -231,6 +246,13 @@ class GivenIds:
             )
             for row in rows
         ]
+
+    def unknown(self, rows: Sequence[Row]) -> list[str]:
+        """See `FrontEnd`: there is nothing to phonemize."""
+        return []
+
+    def learn(self, made: Mapping[str, Sentences]) -> None:
+        """See `FrontEnd`: there is nothing to learn."""
 
     @property
     def decides(self) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from workbench.jobs.dataset import own_phoneme_map
 from workbench.scan.decoding import Examined
 from workbench.workers.health_report import HealthReport
 from workbench.workers.targets.frontend import FrontEnd, Spoken, front_end
+from workbench.workers.targets.health_drift import phonemizer_drift
 from workbench.workers.targets.health_rules import Rules
 from workbench.workers.targets.health_source import Progress, Source, Structure
 from workbench.workers.targets.health_summary import summary
@@ -77,14 +78,20 @@ def scan_in_parts(
     rules = Rules(host)
     telling.found(rules.unknown_limits(workspace.health))
     front = _front_end(workspace, host, telling)
+    if front is not None:
+        telling.found(phonemizer_drift(workspace, front))
     facts = _facts(workspace, front, dataset, rules)
     telling.found(rules.make(facts))
     source = Source(dataset, front, Work(dataset.root, workspace_file, settings), executor_name)
     samples = Needs.SAMPLES in rules.needs
     try:
         for row, examined, spoken in source.rows(progress):
-            telling.seen.heard(spoken)
             utterance = _utterance(dataset, row, examined, spoken, telling.name)
+            why = dataset.curation.why_excluded(row)
+            if why is not None:
+                telling.excluded(utterance, why)
+                continue
+            telling.seen.heard(spoken)
             found = rules.check(_with_samples(utterance) if samples else utterance)
             telling.utterance(utterance, found)
     finally:
@@ -164,7 +171,7 @@ def _facts(workspace: Workspace, front: FrontEnd | None, dataset: Structure, rul
         dataset_type=workspace.dataset.type,
         phoneme_type=front.phoneme_type if front is not None else "espeak",
         limits={**rules.limits, **workspace.health},
-        orphans=dataset.listing.orphans(dataset.names.values()),
+        orphans=dataset.orphans,
     )
 
 

@@ -9,9 +9,17 @@ from typing import Any
 from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
 from workbench.config import did_you_mean
 from workbench.host import Host
+from workbench.workers.targets.health_drift import DRIFT
 
 _TABLE_SEVERITY = MappingProxyType(
-    {"blank": Severity.INFO, "bom": Severity.INFO, "quote": Severity.INFO, "extra-columns": Severity.WARNS}
+    {
+        "blank": Severity.INFO,
+        "bom": Severity.INFO,
+        "correction": Severity.WARNS,
+        "excluded": Severity.INFO,
+        "extra-columns": Severity.WARNS,
+        "quote": Severity.INFO,
+    }
 )
 _UNREAD = "The row is not trained."
 
@@ -31,7 +39,14 @@ OWN_KINDS = (
     ),
     _table_kind("columns", "too few columns", _UNREAD, "Complete the row."),
     _table_kind("control", "a NUL character", _UNREAD, "Delete the character."),
+    _table_kind(
+        "correction",
+        "a correction of a text that was changed since",
+        "The table's text is trained.",
+        "Delete the correction, or make it anew.",
+    ),
     _table_kind("encoding", "a byte that is not UTF-8", _UNREAD, "Save the file as UTF-8."),
+    _table_kind("excluded", "a row that you excluded", _UNREAD, "Include it again if that was a mistake."),
     _table_kind(
         "extra-columns",
         "more columns than most rows",
@@ -58,6 +73,14 @@ OWN_KINDS = (
         summary="no phonemizer for the language",
         effect="Training can't start.",
         fix="Install one, or name one in [text] phonemizer.",
+    ),
+    DRIFT,
+    RuleKind(
+        name="curation.line",
+        severity=Severity.WARNS,
+        summary="a decision about a row that can't be read, or that no row is meant by",
+        effect="It changes nothing.",
+        fix="Correct or delete the line.",
     ),
     RuleKind(
         name="health.limit",

@@ -6,15 +6,17 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from core_vits.manifest import Manifest, ManifestError, Row
 from workbench.api import Container
 from workbench.config import Workspace
 from workbench.errors import DatasetError
 from workbench.executors import executor
-from workbench.jobs.dataset import read_table
+from workbench.jobs.curation import corrected, read_curation
+from workbench.jobs.dataset import read_table_as_written
 from workbench.scan.container import look
-from workbench.scan.decoding import Examined, Stamp, stamp_of
+from workbench.scan.decoding import Examined, Stamp, examine, stamp_of
 from workbench.scan.listing import Listing
 from workbench.scan.memo import MeasureMemo
 from workbench.workers.targets.frontend import FrontEnd, Spoken, TextFrontEnd
@@ -41,16 +43,37 @@ class Structure:
             DatasetError: table or folder can't be read.
         """
         self.folder = workspace.audio_folder
-        self.manifest = _manifest(workspace)
+        self.curation = read_curation(workspace.curation)
+        self.manifest = corrected(_manifest(workspace), self.curation)
+        """All rows, the excluded ones as well, with the corrected texts."""
         self.root = os.path.realpath(self.folder)
-        self.listing = Listing(self.folder, skip=(workspace.runs, workspace.cache, workspace.voices))
+        made = (workspace.runs, workspace.cache, workspace.voices, workspace.curation)
+        self.listing = Listing(self.folder, skip=made)
         files = dict.fromkeys(row.file for row in self.manifest.rows)
         self.paths = {file: self.listing.find(file) for file in files}
         """Recording of each name in the table, None where there is none."""
+        self.copies: dict[str, Path] = {}
+        """Mended copies that are taken instead."""
+        originals = [path for path in self.paths.values() if path is not None]
+        self._take_others()
         below = len(os.fspath(self.folder).rstrip("/")) + 1
-        self.names = {file: os.fspath(path)[below:] for file, path in self.paths.items() if path is not None}
-        """The same, relative to the folder."""
+        self.names = {
+            file: os.fspath(path)[below:]
+            for file, path in self.paths.items()
+            if path is not None and file not in self.copies
+        }
+        """The same, relative to the folder, without the copies."""
+        self.orphans = self.listing.orphans([*self.names.values(), *(os.fspath(path)[below:] for path in originals)])
+        """Recordings that no row means."""
         self.memo = MeasureMemo(workspace.cache / "measures", memo_part)
+
+    def _take_others(self) -> None:
+        for file in self.curation.recordings:
+            if file in self.paths:
+                taken = self.curation.recording(self.folder, file)
+                if taken is not None and taken.is_relative_to(self.curation.folder):
+                    self.copies[file] = taken
+                self.paths[file] = taken
 
     def special(self, file: str) -> Container | None:
         """What stands where a recording was not found."""
@@ -59,7 +82,7 @@ class Structure:
 
 def _manifest(workspace: Workspace) -> Manifest:
     try:
-        manifest = read_table(workspace)
+        manifest = read_table_as_written(workspace)
     except ManifestError as error:
         raise DatasetError(str(error)) from None
     if not workspace.audio_folder.is_dir():
@@ -117,7 +140,8 @@ class Source:
             for row, words in zip(block.rows, spoken, strict=True):
                 if progress is not None:
                     progress(at, len(rows), "recordings")
-                yield row, self._take(self._dataset.names.get(row.file)), words
+                copy = self._dataset.copies.get(row.file)
+                yield row, self._take(self._dataset.names.get(row.file)) if copy is None else self._copy(copy), words
                 at += 1
         if progress is not None:
             progress(len(rows), len(rows), "recordings")
@@ -165,6 +189,15 @@ class Source:
             return None
         self._used[name] = stamp_of(status)
         return self._dataset.memo.known(name, stamp_of(status))
+
+    def _copy(self, path: Path) -> Examined | None:
+        """A mended copy, which does not lie in the folder of recordings; there are few."""
+        name = os.fspath(path)
+        known = self._remembered(name)
+        if known is None:
+            known = examine(os.path.realpath(path.parent), path.name)
+            self._dataset.memo.add({name: known})
+        return known
 
     def _learn(self, block: _RowsBlock, worked: Done) -> None:
         self._examined.update(block.known)

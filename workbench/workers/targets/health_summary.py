@@ -17,6 +17,9 @@ from workbench.api import DatasetFacts, Severity
 from workbench.config import Workspace
 from workbench.workers.targets.frontend import FrontEnd, Spoken
 
+EXCLUDED = "excluded"
+"""Verdict of a row that is not trained because its owner said so."""
+
 # Upper edges of the length histogram, seconds; the last bin is open.
 _EDGES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
 
@@ -51,7 +54,7 @@ def summary(
     workspace: Workspace, manifest: Manifest, state: Seen, facts: DatasetFacts, front: FrontEnd | None
 ) -> dict[str, Any]:
     """The `summary` of a scan; see `workbench.workers.targets.health.scan`."""
-    usable = [item for item in state.utterances if item["verdict"] != Severity.DROPS]
+    usable = [item for item in state.utterances if item["verdict"] not in (Severity.DROPS, EXCLUDED)]
     seconds = sorted(item["seconds"] for item in state.utterances if item["seconds"] is not None)
     rates = Counter(item["sample_rate"] for item in state.utterances if item["sample_rate"])
     symbols = set(facts.phoneme_id_map) - {PAD, BOS, EOS}
@@ -60,6 +63,7 @@ def summary(
         "rows": len(manifest.rows) + sum(problem.skipped for problem in manifest.problems),
         "clips": len(state.utterances),
         "usable": len(usable),
+        "excluded": sum(item["verdict"] == EXCLUDED for item in state.utterances),
         "hours": round(sum(seconds) / 3600, 4),
         "usable_hours": round(sum(item["seconds"] or 0.0 for item in usable) / 3600, 4),
         "speakers": len({item["speaker"] for item in state.utterances if item["speaker"] is not None}),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from core_vits.manifest import Problem
 from workbench.api import Finding, Severity, Utterance
+from workbench.jobs.curation import CORRECTED, RECORDINGS
+from workbench.jobs.curation import EXCLUDED as EXCLUDED_TABLE
 from workbench.scan.memo import as_json
 from workbench.workers.targets.health_rules import Rules, table_severity
 from workbench.workers.targets.health_source import Structure
-from workbench.workers.targets.health_summary import Seen
+from workbench.workers.targets.health_summary import EXCLUDED, Seen
 
 Part = Callable[[Mapping[str, Any]], None]
 
@@ -19,6 +22,8 @@ _UNUSABLE = frozenset({Severity.BLOCKS, Severity.DROPS})
 # What a pipe and a screen take without a pause.
 _SECONDS_BETWEEN_PARTS = 0.1
 _ROWS_IN_A_PART = 256
+# More lines with the same problem are one finding.
+_MOST_LINES = 50
 
 
 class Telling:
@@ -38,7 +43,8 @@ class Telling:
         """Tell what is known before any recording is read."""
         rows = len(dataset.manifest.rows)
         self._part({"table": {"rows": rows, "recordings": len(set(dataset.names.values()))}})
-        self.found(_problem_finding(problem, self.name) for problem in dataset.manifest.problems)
+        self.found(_problem_findings(dataset.manifest.problems, self.name))
+        self.found(_curation_findings(dataset))
         self._tell()
 
     def found(self, findings: Iterable[Finding]) -> None:
@@ -51,7 +57,17 @@ class Telling:
     def utterance(self, utterance: Utterance, found: Sequence[Finding]) -> None:
         """Take an utterance and what was found about it."""
         self.found(found)
-        item = _as_json(utterance, _verdict(self._severities.get(utterance.subject, ())))
+        self._tell_one(_as_json(utterance, _verdict(self._severities.get(utterance.subject, ()))))
+
+    def excluded(self, utterance: Utterance, why: str) -> None:
+        """Take an utterance that its owner excluded; no rule is asked about it."""
+        message = f"'{utterance.file}' is excluded{f': {why}' if why else ''}."
+        self.found(
+            [Finding(rule="metadata.excluded", severity=Severity.INFO, subject=utterance.subject, message=message)]
+        )
+        self._tell_one(_as_json(utterance, EXCLUDED))
+
+    def _tell_one(self, item: dict[str, Any]) -> None:
         self.seen.add(item)
         self._utterances.append(item)
         late = time.monotonic() - self._told >= _SECONDS_BETWEEN_PARTS
@@ -64,7 +80,7 @@ class Telling:
         verdicts = {}
         for item in self.seen.utterances:
             verdict = _verdict(self._severities.get(f"{self.name}:{item['row']}", ()))
-            if verdict != item["verdict"]:
+            if verdict != item["verdict"] != EXCLUDED:
                 item["verdict"] = verdicts[str(item["row"])] = verdict
         return {"summary": summarize(), "kinds": rules.kinds(), "verdicts": verdicts}
 
@@ -105,6 +121,38 @@ def _verdict(severities: Sequence[Severity]) -> str:
     if found & _UNUSABLE:
         return str(Severity.DROPS)
     return str(Severity.WARNS if Severity.WARNS in found else Severity.OK)
+
+
+def _curation_findings(dataset: Structure) -> Iterator[Finding]:
+    """Decisions that have no effect."""
+    curation = dataset.curation
+    for where, message in curation.problems:
+        yield _without_effect(f"{curation.folder.name}/{where}", message)
+    tables = {EXCLUDED_TABLE: curation.excluded, CORRECTED: curation.corrected, RECORDINGS: curation.recordings}
+    for table, lines in tables.items():
+        for file in lines:
+            if file not in dataset.paths:
+                message = f"no row of the table names '{file}', so the line changes nothing. Correct or delete it."
+                yield _without_effect(f"{curation.folder.name}/{table}", message)
+
+
+def _without_effect(subject: str, message: str) -> Finding:
+    return Finding(rule="curation.line", severity=Severity.WARNS, subject=subject, message=message)
+
+
+def _problem_findings(problems: Sequence[Problem], name: str) -> Iterator[Finding]:
+    """A finding for each line, or one for all lines where a kind of problem is the whole table's."""
+    by_kind: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_kind.setdefault(problem.kind, []).append(problem)
+    for same in by_kind.values():
+        if len(same) <= _MOST_LINES:
+            yield from (_problem_finding(problem, name) for problem in same)
+        else:
+            first = _problem_finding(same[0], name)
+            lines = ", ".join(str(problem.line) for problem in same[:3])
+            message = f"{len(same)} lines ({lines} …) are alike; line {same[0].line} {same[0].message}"
+            yield replace(first, subject=name, message=message, evidence={"rows": len(same)})
 
 
 def _problem_finding(problem: Problem, name: str) -> Finding:

@@ -48,7 +48,7 @@ class Work:
     def __call__(self, block: Block) -> Done:
         """Measure and phonemize."""
         examined = dict(zip(block.names, examine_all(self.root, block.names), strict=True))
-        return Done(examined, self._front().phonemize(block.texts) if block.texts else {})
+        return Done(examined, self._front().phonemes(block.texts) if block.texts else {})
 
     def lost(self, block: Block) -> Done:
         """What is left of a block that ended its process: all but the recording that did it."""
@@ -82,7 +82,7 @@ def use_front(front: TextFrontEnd | None) -> None:
 class _Nothing:
     """Where no phonemizer can be loaded; whoever judges tells why."""
 
-    def phonemize(self, texts: object) -> dict[str, Sentences]:
+    def phonemes(self, texts: object) -> dict[str, Sentences]:
         return {}
 
 

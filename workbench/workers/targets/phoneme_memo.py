@@ -7,6 +7,7 @@ whatever goes wrong with the file, the phonemes are made again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -18,25 +19,31 @@ Sentences = tuple[tuple[str, ...], ...]
 class PhonemeMemo:
     """Remembers sentences > phonemes by text, for one engine, version and language."""
 
-    def __init__(self, cache: Path, identity: Sequence[str]) -> None:
-        """Read what is remembered.
-
+    def __init__(self, cache: Path | None, identity: Sequence[str]) -> None:
+        """
         Args:
-            cache: the workspace's cache folder; created when something is added.
+            cache: the workspace's cache folder, created when something is added; None: only this process remembers.
             identity: everything beside the text that decides the phonemes.
         """
         name = hashlib.blake2b(json.dumps(list(identity)).encode(), digest_size=16).hexdigest()
-        self._file = cache / "phonemes" / f"{name}.jsonl"
-        self._known: dict[str, Sentences] = {}
+        self._file = cache / "phonemes" / f"{name}.jsonl" if cache is not None else None
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Sentences]:
+        # Read when it is asked for: a start whose clips are all prepared asks for nothing.
+        known: dict[str, Sentences] = {}
+        if self._file is None:
+            return known
         try:
             lines = self._file.read_bytes().splitlines()
         except OSError:
-            return
+            return known
         for line in lines:
             with contextlib.suppress(ValueError, TypeError, KeyError):  # a torn or foreign line
                 record = json.loads(line)
                 if isinstance(record["text"], str):
-                    self._known[record["text"]] = tuple(tuple(map(str, sentence)) for sentence in record["sentences"])
+                    known[record["text"]] = tuple(tuple(map(str, sentence)) for sentence in record["sentences"])
+        return known
 
     def known(self, texts: Sequence[str]) -> dict[str, Sentences]:
         """What is remembered of these texts."""
@@ -44,7 +51,9 @@ class PhonemeMemo:
 
     def add(self, made: Mapping[str, Sentences]) -> None:
         """Remember more."""
-        self._known |= made
+        self._known.update(made)
+        if self._file is None:
+            return
         records = ({"text": text, "sentences": list(map(_short, sentences))} for text, sentences in made.items())
         data = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
         with contextlib.suppress(OSError):

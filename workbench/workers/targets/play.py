@@ -39,7 +39,7 @@ def play(wav: str, player: str = "auto", workspace: str | None = None) -> dict[s
         raise EnvironmentProblem(f"{wav}: there is no such file")
     host = Host.load(load_workspace(Path(workspace)) if workspace else None)
     with _as_wav(path) as heard:
-        return _play_with(_candidates(host, player), host, path, heard)
+        return _play_with(candidates(host, player), host, path, heard)
 
 
 def _play_with(candidates: list[Registered[PlayerSpec]], host: Host, path: Path, heard: Path) -> dict[str, Any]:
@@ -97,8 +97,9 @@ def _as_wav(path: Path) -> Iterator[Path]:
         yield heard
 
 
-def _candidates(host: Host, name: str) -> list[Registered[PlayerSpec]]:
-    """
+def candidates(host: Host, name: str) -> list[Registered[PlayerSpec]]:
+    """The players to try, in order: the one of that name, or for `auto` all, the preferred one first.
+
     Raises:
         PluginError: no player has that name.
     """

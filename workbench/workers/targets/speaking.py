@@ -7,29 +7,32 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
 from core_vits.errors import CheckpointFileError
-from core_vits.infer import Scales, SpeechError, check_ids, check_speaker, load_generator, synthesize
+from core_vits.infer import Scales, SpeechError, load_generator, synthesize
 from core_vits.phonemes import phonemes_to_ids
 from workbench.config import WORKSPACE_FILE, TextSettings, VoiceSettings, Workspace
 from workbench.config.settings import PHONEME_IDS
 from workbench.errors import CheckpointError, ConfigError, PluginError
 from workbench.host import Host
 from workbench.workers.targets.frontend import TextFrontEnd
+from workbench.workers.targets.onnx_voice import OnnxVoice, OnnxVoiceInParts
 from workbench.workers.targets.voice_source import VoiceSource
 
 
 class Voice(Protocol):
     """Something that speaks one sentence."""
+
+    in_chunks: bool
+    """Whether `stream` gives more than one piece of a sentence."""
 
     def speak(self, ids: Sequence[int], scales: Scales, speaker: int | None, seed: int) -> NDArray[np.float32]:
         """Audio [S], full scale = 1, not normalised.
@@ -38,9 +41,20 @@ class Voice(Protocol):
             SpeechError: the ids or the speaker are not the voice's.
         """
 
+    def stream(
+        self, ids: Sequence[int], scales: Scales, speaker: int | None, seed: int
+    ) -> Iterator[NDArray[np.float32]]:
+        """The same in pieces, each as soon as it is made.
+
+        Raises:
+            SpeechError: the ids or the speaker are not the voice's.
+        """
+
 
 class CheckpointVoice:
     """A checkpoint, spoken by torch."""
+
+    in_chunks = False
 
     def __init__(self, path: Path) -> None:
         """
@@ -58,48 +72,11 @@ class CheckpointVoice:
         """See `Voice`."""
         return synthesize(self._generator, ids, scales=scales, speaker=speaker, seed=seed)
 
-
-class OnnxVoice:
-    """An exported voice, spoken by onnxruntime on one thread of the CPU."""
-
-    def __init__(self, path: Path, config: Any) -> None:
-        """
-        Raises:
-            CheckpointError: it can't be loaded.
-        """
-        self._num_symbols = int(config.get("num_symbols", 256))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        self._options, self._path = options, path
-        self._session = self._load()
-        speakers = int(config.get("num_speakers", 1))
-        # By the graph's inputs: single-speaker files may hold an unused weight that is called sid as well.
-        self._speakers = speakers if "sid" in {item.name for item in self._session.get_inputs()} else 1
-
-    def _load(self) -> Any:
-        try:
-            return onnxruntime.InferenceSession(str(self._path), self._options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - onnxruntime has a class for each of its status codes
-            said = " ".join(str(error).split())
-            raise CheckpointError(
-                f"{self._path}: can't be loaded as an ONNX voice ({said[:200]}); export it again"
-            ) from None
-
-    def speak(self, ids: Sequence[int], scales: Scales, speaker: int | None, seed: int) -> NDArray[np.float32]:
+    def stream(
+        self, ids: Sequence[int], scales: Scales, speaker: int | None, seed: int
+    ) -> Iterator[NDArray[np.float32]]:
         """See `Voice`."""
-        check_ids(ids, self._num_symbols)
-        speaker = check_speaker(speaker, self._speakers)
-        feed: dict[str, Any] = {
-            "input": np.array([ids], dtype=np.int64),
-            "input_lengths": np.array([len(ids)], dtype=np.int64),
-            "scales": np.array([scales.noise_scale, scales.length_scale, scales.noise_w], dtype=np.float32),
-        }
-        if speaker is not None:
-            feed["sid"] = np.array([speaker], dtype=np.int64)
-        audio: NDArray[np.float32] = self._session.run(None, feed)[0].reshape(-1)
-        return audio
+        yield self.speak(ids, scales, speaker, seed)
 
 
 _loaded: dict[tuple[str, int, int], Voice] = {}
@@ -116,8 +93,18 @@ def load_voice(source: VoiceSource) -> Voice:
     key = (str(source.path.absolute()), status.st_mtime_ns, status.st_size)
     if key not in _loaded:
         _loaded.clear()
-        _loaded[key] = OnnxVoice(source.path, source.config) if source.exported else CheckpointVoice(source.path)
+        _loaded[key] = _load(source)
     return _loaded[key]
+
+
+def _load(source: VoiceSource) -> Voice:
+    """
+    Raises:
+        CheckpointError: it can't be loaded.
+    """
+    if not source.exported:
+        return CheckpointVoice(source.path)
+    return (OnnxVoiceInParts if source.streaming else OnnxVoice)(source.path, source.config)
 
 
 def sentences_of(text: str, source: VoiceSource) -> list[list[int]]:
@@ -158,26 +145,44 @@ def _phonemes_of(text: str, source: VoiceSource) -> list[list[str]]:
     kind = source.config.get("phoneme_type", "espeak")
     if kind == "text":
         return [list(unicodedata.normalize("NFD", text))]
-    workspace = _settings(source)
+    front = _front_end(source)
+    if front.phoneme_type != kind:
+        raise SpeechError(
+            f"the voice reads phonemes of type '{kind}', the phonemizer {front.name} makes '{front.phoneme_type}'. "
+            "Name another one in [text] phonemizer, or speak it with Piper"
+        )
+    (spoken,) = front.speak([text])
+    if spoken.error:
+        raise SpeechError(f"the text can't be phonemized: {spoken.error}")
+    return [list(sentence) for sentence in spoken.sentences]
+
+
+_front: list[tuple[Workspace, Mapping[str, Sequence[int]], TextFrontEnd]] = []
+"""The front end of the voice that spoke last: to find the plugins and load a phonemizer takes as long as half a second
+of speech."""
+
+
+def _front_end(source: VoiceSource) -> TextFrontEnd:
+    """What makes a voice's phonemes; the same one as last time if nothing that decides about it has changed.
+
+    Raises:
+        SpeechError: the voice's clusters are none.
+        PluginError: there is no phonemizer for the language.
+    """
+    workspace, id_map = _settings(source), source.config["phoneme_id_map"]
+    if _front and _front[0][:2] == (workspace, id_map):
+        return _front[0][2]
+    while _front:
+        _front.pop()[2].close()
     try:
         # What one listens to is not worth remembering beside the phonemes of a dataset.
-        front = TextFrontEnd(workspace, Host.load(workspace), remember=False, id_map=source.config["phoneme_id_map"])
+        front = TextFrontEnd(workspace, Host.load(workspace), remember=False, id_map=id_map)
     except PluginError as error:
         if workspace.dataset.type != PHONEME_IDS:
             raise
         raise PluginError(f"the voice was trained on phoneme ids; a text must be phonemized first: {error}") from None
-    try:
-        if front.phoneme_type != kind:
-            raise SpeechError(
-                f"the voice reads phonemes of type '{kind}', the phonemizer {front.name} makes '{front.phoneme_type}'. "
-                "Name another one in [text] phonemizer, or speak it with Piper"
-            )
-        (spoken,) = front.speak([text])
-    finally:
-        front.close()
-    if spoken.error:
-        raise SpeechError(f"the text can't be phonemized: {spoken.error}")
-    return [list(sentence) for sentence in spoken.sentences]
+    _front.append((workspace, id_map, front))
+    return front
 
 
 def _settings(source: VoiceSource) -> Workspace:

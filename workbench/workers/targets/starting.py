@@ -11,7 +11,7 @@ from typing import Any
 from core_vits.architecture import different_fields, quality_of
 from core_vits.checkpoint import CheckpointFileError, load_checkpoint
 from core_vits.config import ModelConfig
-from core_vits.manifest import ManifestError, find_recording
+from core_vits.manifest import ManifestError
 from core_vits.phonemes import NUM_SYMBOLS
 from core_vits.train.begin import RESUME, BeginPlan, Choices, Known, plan_begin
 from core_vits.train.origin import OURS, Origin, read_origin
@@ -21,6 +21,7 @@ from workbench.config import HOP_LENGTH, Workspace, shown, workspace_from_dict
 from workbench.errors import CheckpointError, DatasetError, RunError, WorkbenchError
 from workbench.host import Host
 from workbench.jobs.background import PARTS, Background, background_of
+from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
 from workbench.jobs.inherited import check_symbols, inherited_from, number_speakers
 from workbench.jobs.start import model_of
@@ -152,7 +153,8 @@ def _project(workspace: Workspace, *, own: bool) -> Project:
         before = inherited_from(workspace.start_checkpoint, RESUME if own else workspace.start.mode)
     except (ManifestError, RunError) as error:
         raise DatasetError(str(error)) from None
-    rows = [row for row in manifest.rows if find_recording(workspace.audio_folder, row.file) is not None]
+    curation = read_curation(workspace.curation)
+    rows = [row for row in manifest.rows if curation.recording(workspace.audio_folder, row.file) is not None]
     speakers, number = number_speakers(workspace, manifest.rows, rows, before)
     symbols, phonemizer = _front_end(workspace)
     refusal = ""

@@ -8,32 +8,23 @@ import re
 import shutil
 import tempfile
 import time
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from core_vits.errors import CheckpointFileError
-from core_vits.infer import Scales, SpeechError, to_int16
+from core_vits.infer import to_int16
 from workbench.api import Exporter, ExporterSpec, ExportResult, Verdict, Verifier
-from workbench.config import did_you_mean
-from workbench.errors import CheckpointError, EnvironmentProblem, ExportError, WorkbenchError
+from workbench.errors import CheckpointError, ExportError, WorkbenchError
 from workbench.host import Host, Registered
-from workbench.jobs.dataset import texts
 from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, append_line, is_gone
-from workbench.jobs.voice_files import speaker_map
-from workbench.workers.targets.sentences import default_sentence
-from workbench.workers.targets.speaking import Voice, load_voice, sentences_of
+from workbench.workers.targets.speaking import load_voice
+from workbench.workers.targets.speech import Progress, check_place, finite, no_progress, prepare, save, telling
 from workbench.workers.targets.voice_source import VoiceSource, find_source
-from workbench.workers.targets.wav import why_not_replaced, write_wav
 
-Progress = Callable[[float, float, str], None]
-
-_SPEAKERS_NAMED = 20
 _STAGING = re.compile(r"\.voice-(\d+)-\w+")
 
 
@@ -79,119 +70,36 @@ def speak(
         WorkbenchError: the text or the speaker is not for this voice.
         EnvironmentProblem: the WAV can't be written, or something else stands in its place.
     """
-    report = progress or _no_progress
-    _check_place(out_wav)
-    voice = find_source(source, run_folder=run_folder, config=config, workspace=workspace)
-    try:
-        said = _default_text(voice) if text is None else text
-        scales = Scales.from_config(voice.config, noise_scale=noise_scale, length_scale=length_scale, noise_w=noise_w)
-        number = _speaker_number(speaker, voice)
-        sentences = sentences_of(said, voice)
-        report(0, len(sentences) + 1, "loading the voice")
-        engine = load_voice(voice)
+    report = progress or no_progress
+    check_place(out_wav)
+    with telling(source):
+        speech = prepare(
+            find_source(source, run_folder=run_folder, config=config, workspace=workspace),
+            text,
+            speaker=speaker,
+            noise_scale=noise_scale,
+            length_scale=length_scale,
+            noise_w=noise_w,
+        )
+        total = len(speech.sentences) + 1
+        report(0, total, "loading the voice")
+        engine = load_voice(speech.voice)
         started = time.perf_counter()
-        spoken = _speak_each(engine, sentences, scales, number, seed, report)
-    except SpeechError as error:
-        raise WorkbenchError(str(error)) from None
-    except NotNumbersError:
-        raise CheckpointError(
-            f"{source}: the voice speaks no numbers (training diverged). Use an earlier checkpoint"
-        ) from None
+        spoken = []
+        for index, ids in enumerate(speech.sentences):
+            report(index + 1, total, "speaking")
+            spoken.append(finite(engine.speak(ids, speech.scales, speech.speaker, seed + index)))
     elapsed = time.perf_counter() - started
     samples = np.concatenate([to_int16(audio, normalize=normalize) for audio in spoken])
-    try:
-        write_wav(Path(out_wav), samples.astype("<i2").tobytes(), voice.sample_rate)
-    except OSError as error:
-        raise EnvironmentProblem(f"{out_wav}: can't be written ({error.strerror or error})") from None
-    report(len(sentences) + 1, len(sentences) + 1, "done")
+    save(out_wav, samples, speech.voice.sample_rate)
+    report(total, total, "done")
     return {
         "wav": out_wav,
-        "seconds": samples.size / voice.sample_rate,
-        "sample_rate": voice.sample_rate,
+        "seconds": samples.size / speech.voice.sample_rate,
         "peak": max(float(np.abs(audio).max(initial=0.0)) for audio in spoken),
-        "text": said,
-        "sentences": len(sentences),
-        "speaker": _speaker_name(number, voice),
+        **speech.as_json(),
         "seconds_to_speak": elapsed,
     }
-
-
-def _check_place(out_wav: str) -> None:
-    """
-    Raises:
-        EnvironmentProblem: what stands there is not to be replaced.
-    """
-    try:
-        reason = why_not_replaced(Path(out_wav))
-    except OSError as error:
-        reason = f"can't be written ({error.strerror or error})"
-    if reason:
-        raise EnvironmentProblem(f"{out_wav}: {reason}")
-
-
-class NotNumbersError(Exception):
-    """The voice made samples that are not finite."""
-
-
-def _speak_each(
-    engine: Voice, sentences: list[list[int]], scales: Scales, speaker: int | None, seed: int, report: Progress
-) -> list[NDArray[np.float32]]:
-    """Audio of each sentence.
-
-    Raises:
-        SpeechError: the ids or the speaker are not the voice's.
-        NotNumbersError: there are samples that are not finite.
-    """
-    spoken = []
-    for index, ids in enumerate(sentences):
-        report(index + 1, len(sentences) + 1, "speaking")
-        spoken.append(engine.speak(ids, scales, speaker, seed + index))
-        if not np.isfinite(spoken[-1]).all():
-            raise NotNumbersError
-    return spoken
-
-
-def _default_text(voice: VoiceSource) -> str:
-    """
-    Raises:
-        SpeechError: the voice reads phonemes, and nobody knows any.
-    """
-    if voice.config.get("phoneme_type") != "text":
-        return default_sentence(voice.language)
-    for text in texts(voice.workspace) if voice.workspace is not None else ():
-        if all(phoneme in voice.config["phoneme_id_map"] for phoneme in unicodedata.normalize("NFD", text)):
-            return text
-    raise SpeechError("the voice reads phonemes, not words. Give some as the text to speak")
-
-
-def _speaker_number(speaker: int | str | None, voice: VoiceSource) -> int | None:
-    """
-    Raises:
-        SpeechError: the voice has no speaker of that name.
-    """
-    if isinstance(speaker, int):
-        return speaker
-    try:
-        names = speaker_map(voice.config)
-    except ValueError as error:
-        raise SpeechError(f"the voice's configuration: {error}") from None
-    if speaker is None:
-        first = voice.config.get("default_speaker_id")
-        return first if names and isinstance(first, int) else None
-    if speaker in names:
-        return names[speaker]
-    if speaker.isdecimal():
-        return int(speaker)
-    some = ", ".join([*names][:_SPEAKERS_NAMED]) + (" …" if len(names) > _SPEAKERS_NAMED else "")
-    there = f"there are: {some}" if names else "it has one speaker without a name"
-    raise SpeechError(f"the voice has no speaker '{speaker}'{did_you_mean(speaker, names) or f'; {there}'}")
-
-
-def _speaker_name(number: int | None, voice: VoiceSource) -> str:
-    """Who speaks; empty for a voice with one speaker or a speaker without a name."""
-    with contextlib.suppress(ValueError):
-        return next((name for name, own in speaker_map(voice.config).items() if own == (number or 0)), "")
-    return ""
 
 
 def export(
@@ -226,7 +134,7 @@ def export(
         ExportError: it could not be exported.
         PluginError: there is no such exporter.
     """
-    report = progress or _no_progress
+    report = progress or no_progress
     report(0, 3, "reading the checkpoint")
     source = find_source(checkpoint, run_folder=run_folder, config=config, workspace=workspace)
     host = Host.load(source.workspace)
@@ -329,7 +237,3 @@ def _sweep(folder: Path) -> None:
         if match and not Path(f"/proc/{match.group(1)}").exists() and Path("/proc/self").exists():
             with contextlib.suppress(OSError):
                 shutil.rmtree(path)
-
-
-def _no_progress(done: float, total: float, what: str) -> None:
-    """Nobody listens."""

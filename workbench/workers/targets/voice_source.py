@@ -14,7 +14,7 @@ from core_vits.checkpoint import CheckpointFileError, load_checkpoint
 from workbench.api import VoiceIdentity
 from workbench.config import Workspace, load_workspace, workspace_from_dict
 from workbench.errors import CheckpointError, ConfigError
-from workbench.jobs.voice_files import find_voice_config, folders_with_config
+from workbench.jobs.voice_files import DECODER_SUFFIX, ENCODER_SUFFIX, find_voice_config, folders_with_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,11 @@ class VoiceSource:
     def exported(self) -> bool:
         """Whether it is an ONNX voice."""
         return self.path.suffix == ".onnx"
+
+    @property
+    def streaming(self) -> bool:
+        """Whether it is an exported voice in two parts."""
+        return self.exported and self.config.get("streaming") is True
 
     @property
     def sample_rate(self) -> int:
@@ -104,6 +109,9 @@ def _config_of(source: Path, run: Path | None) -> Path:
     found = find_voice_config(source, run)
     if found is not None:
         return found
+    if source.name.endswith(DECODER_SUFFIX):
+        encoder = source.name.removesuffix(DECODER_SUFFIX) + ENCODER_SUFFIX
+        raise CheckpointError(f"{source}: is the second part of a voice; name the first, {encoder}")
     if source.suffix == ".onnx":
         raise CheckpointError(
             f"{source}: the file {source.name}.json that belongs to it is missing; put it beside the voice"

@@ -1,0 +1,215 @@
+"""Plant each defect into real recordings and count what the health check finds, and what it says beside that.
+
+    python tests/bench/bench_health.py [--from demo|recordings|asterisk] [--clips 120] [--times 3] [--rival PYTHON]
+
+One scan for each way to damage a dataset: `planted` clips are damaged, `found` of them are told on their line by an
+expected kind of finding, `beside` are findings on rows that nothing was planted on and that the same clips did not give
+before. The last scan has many defects at once. `clean` lists what is said of the clips as they are: each must be true.
+
+`recordings` and `asterisk` are made by `../shared/data/make_dataset.py` from Debian packages. With `--rival`, an
+interpreter that has audio-data-quality-toolkit from PyPI, its verdict on the same damaged recordings stands beside
+ours: found where it fails a check that it did not fail on the recording before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+REPO = Path(__file__).parents[2]
+sys.path.insert(0, str(REPO / "tests"))
+
+from planted.benign import BENIGN  # noqa: E402 - after the path
+from planted.dataset import Line, Plant, Planted, Source, lines_of  # noqa: E402
+from planted.files import FILES, can_write_mp3  # noqa: E402
+from planted.sounds import SOUNDS  # noqa: E402
+from planted.words import WORDS  # noqa: E402
+
+from workbench.workers.targets.health import scan  # noqa: E402
+
+Findings = list[dict[str, Any]]
+
+# They can be planted once only: a file has one begin.
+_ONCE = frozenset({"heading", "byte order mark", "CRLF"})
+_ROW = "{:34} {:>7} {:>5} {:>6} {:>6}  {}"
+_RIVAL_SECONDS = 60
+
+
+class Rival:
+    """Another program's verdict on single recordings; None where it is not asked."""
+
+    def __init__(self, python: str) -> None:
+        self._command = [python, str(Path(__file__).with_name("rival_quality.py"))]
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def failed(self, path: Path) -> set[str]:
+        """Checks that a recording fails; `hangs` where there is no answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], _RIVAL_SECONDS)[0]:
+            self._process.kill()
+            self._process = self._start()
+            return {"hangs"}
+        for line in self._process.stdout:
+            if line.startswith("["):  # it prints other things as well
+                return set(json.loads(line))
+        self._process = self._start()
+        return {"crashes"}
+
+
+class Bench:
+    """Copies of one source, scanned with one memo of phonemes."""
+
+    def __init__(self, source: Source, folder: Path, clips: int, rival: Rival | None) -> None:
+        self._source, self._folder, self._clips, self._rival = source, folder, clips, rival
+        self._number = 0
+        self.total: Counter[str] = Counter()
+        self._before: set[tuple[str, str]] = set()
+        planted, _, self.clean = self._scanned([])
+        self._before = {(item["rule"], _file(planted, item)) for item in self.clean}
+
+    def _scanned(self, plants: Sequence[Callable[[Planted], Line]]) -> tuple[Planted, list[Line], Findings]:
+        """Plant and scan; the folder stays until the next one."""
+        shutil.rmtree(self._folder / str(self._number), ignore_errors=True)
+        self._number += 1
+        planted = Planted.copy(self._source, self._folder / str(self._number), clips=self._clips, seed=self._number)
+        lines = [plant(planted) for plant in plants]
+        return planted, lines, scan(str(planted.finish(cache=self._folder / "cache")))["findings"]
+
+    def plant(self, plants: Sequence[Plant], name: str) -> None:
+        """Damage, scan and print one row."""
+        planted, lines, findings = self._scanned([plant.do for plant in plants])
+        pairs = list(zip(plants, lines, strict=True))
+        found = sum(plant.is_found_in(findings, planted, line) for plant, line in pairs)
+        beside = self._beside(planted, lines, findings)
+        theirs = self._theirs(planted, pairs)
+        self.total.update(planted=len(plants), found=found, beside=beside.total())
+        kinds = " ".join(sorted({kind for plant in plants for kind in plant.kinds})) if len(set(plants)) == 1 else ""
+        said = ", ".join(f"{rule} {count}" for rule, count in beside.items())
+        print(_ROW.format(name, len(plants), found, beside.total(), theirs, said or kinds), flush=True)
+
+    def benign(self) -> None:
+        """Plant what is in order, each thing alone, and print what is said of it."""
+        for name, change in BENIGN.items():
+            planted, _, findings = self._scanned([change])
+            said = self._beside(planted, [], findings)
+            self.total.update(harmless=1, alarms=said.total())
+            print(_ROW.format(f"({name})", 1, "-", said.total(), "", ", ".join(said)), flush=True)
+
+    def _beside(self, planted: Planted, lines: Sequence[Line], findings: Findings) -> Counter[str]:
+        hit = {planted.number(line) for line in lines}
+        return Counter(
+            item["rule"]
+            for item in findings
+            if ":" in item["subject"] and not lines_of(item) & hit and not self._is_known(planted, item)
+        )
+
+    def _is_known(self, planted: Planted, finding: dict[str, Any]) -> bool:
+        return (finding["rule"], _file(planted, finding)) in self._before
+
+    def _theirs(self, planted: Planted, pairs: Sequence[tuple[Plant, Line]]) -> str:
+        if self._rival is None:
+            return ""
+        audible = [(plant, line) for plant, line in pairs if plant in FILES or plant in SOUNDS]
+        found = 0
+        for _, line in audible:
+            before = self._source.audio / line.file
+            if before.is_file() and planted.path(line).is_file():
+                now = self._rival.failed(planted.path(line))
+                found += bool(now - self._rival.failed(before)) and not now & {"hangs", "crashes"}
+        return str(found) if audible else "-"
+
+
+def _file(planted: Planted, finding: dict[str, Any]) -> str:
+    """The recording of a finding's row, which stays the same when lines are inserted and it is moved."""
+    number = finding["subject"].rpartition(":")[2]
+    return (
+        Path(planted.lines[int(number) - 1].file).stem
+        if number.isdecimal() and int(number) <= len(planted.lines)
+        else ""
+    )
+
+
+def demo(folder: Path) -> Source:
+    """The bundled voice as WAVs."""
+    rows = []
+    for line in (REPO / "workbench/demo/metadata.csv").read_text("utf-8").splitlines():
+        file, text = line.split("|")
+        samples, rate = soundfile.read(REPO / "workbench/demo/wavs" / file, dtype="int16")
+        soundfile.write(folder / Path(file).with_suffix(".wav").name, samples, rate)
+        rows.append((Path(file).with_suffix(".wav").name, text))
+    return Source(tuple(rows), folder, 16_000)
+
+
+def packaged(name: str, folder: Path) -> Source:
+    """Recordings of a Debian package."""
+    program = REPO.parent / "shared" / "data" / "make_dataset.py"
+    if not program.is_file():
+        raise SystemExit(f"{program}: not here, so there are no recordings. Take --from demo.")
+    command = [sys.executable, str(program), "--from", name, "--clips", "1000", "--out", str(folder / name)]
+    made = subprocess.run(command, check=False, capture_output=True, text=True)
+    if made.returncode:
+        raise SystemExit(
+            f"make_dataset.py failed: {made.stderr.strip().splitlines()[-1]}. Install its Debian packages."
+        )
+    return Source.read(folder / name / "metadata_2col.csv", folder / name / "wavs")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--from", dest="source", choices=("demo", "recordings", "asterisk"), default="demo")
+    parser.add_argument("--clips", type=int, default=120, help="clips of each dataset; the clean one has all")
+    parser.add_argument("--times", type=int, default=3, help="how often each defect is planted")
+    parser.add_argument("--rival", default="", help="interpreter with audio-data-quality-toolkit")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "source").mkdir()
+        source = demo(folder / "source") if options.source == "demo" else packaged(options.source, folder)
+        rival = Rival(options.rival) if options.rival else None
+        if rival is None:
+            print("no --rival given: only our own verdicts")
+        whole = Bench(source, folder / "whole", len(source.rows), None)
+        print(f"{options.source}: {len(source.rows)} clips as they are")
+        for item in whole.clean:
+            print(f"  clean: {item['rule']} {item['subject']}: {item['message'][:150]}")
+        if rival is not None:
+            failed = Counter(
+                check for file, _ in source.rows[: options.clips] for check in rival.failed(source.audio / file)
+            )
+            print(f"  clean, rival, first {options.clips}: {dict(failed)}")
+        bench = Bench(source, folder / "each", options.clips, rival)
+        print(_ROW.format("planted", "planted", "found", "beside", "rival", ""))
+        plants = [plant for plant in (*WORDS, *FILES, *SOUNDS) if can_write_mp3() or "MP3" not in plant.name]
+        for plant in plants:
+            bench.plant([plant] * (1 if plant.name in _ONCE else options.times), plant.name)
+        some = plants[:: max(1, 4 * len(plants) // min(options.clips, len(source.rows)))]
+        bench.plant(some, "many together")
+        bench.benign()
+        total = bench.total
+        print(
+            f"found {total['found']} of {total['planted']} planted, {total['beside']} beside; "
+            f"{total['alarms']} alarms about {total['harmless']} harmless things"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Our preprocessing beside Piper's: `python tests/bench/bench_prepare.py` (Piper's side needs `make peer`).
+
+The demo's recordings, resampled to 22,050 Hz and several times over, each time a little different, go through both from
+the recording to the cache: decode, resample, cut silence, phonemize, write (Piper computes spectrograms too; they are
+what its cache holds). Piper's is its own code, in one process as it does it. Processes take turns, A B A B; a turn's
+imports are not counted. One core means that the process may use no other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import soundfile
+
+from core_vits.audio import load_recording, to_int16
+from core_vits.manifest import read_metadata
+
+HERE = Path(__file__).resolve().parent
+REPO = HERE.parent.parent
+DEMO = REPO / "workbench" / "demo"
+
+
+def dataset(folder: Path, clips: int) -> float:
+    """Write it; seconds of audio."""
+    (folder / "wavs").mkdir()
+    rows, seconds = [], 0.0
+    demo = [
+        (row.text, to_int16(load_recording(DEMO / "wavs" / row.file, 22_050)))
+        for row in read_metadata(DEMO / "metadata.csv").rows
+    ]
+    for number in range(clips):
+        text, samples = demo[number % len(demo)]
+        samples = samples.copy()
+        samples[0] = number
+        words, turn = text.split(), number // len(demo) % len(text.split())
+        text = " ".join([*words[turn:], *words[:turn]])  # of its length, but no phonemizer has seen it yet
+        soundfile.write(folder / "wavs" / f"{number:05d}.wav", samples, 22_050)
+        rows.append(f"{number:05d}|{text}\n")
+        seconds += len(samples) / 22_050
+    (folder / "metadata.csv").write_text("".join(rows), "utf-8")
+    (folder / "first.csv").write_text("".join(rows[:2]), "utf-8")
+    (folder / "workbench.toml").write_text(
+        '[voice]\nname = "bench"\nlanguage = "ru"\n[dataset]\nmetadata = "metadata.csv"\naudio = "wavs"\n'
+    )
+    return seconds
+
+
+def run(command: list[str], cores: set[int], folder: Path) -> dict[str, float]:
+    """One process; what it measured."""
+    threads = str(len(cores))
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
+    cache = Path(tempfile.mkdtemp(dir=folder))
+    done = subprocess.run(
+        [part if part != "CACHE" else str(cache) for part in command],
+        capture_output=True, text=True, env=environment, check=False, preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )  # fmt: skip
+    shutil.rmtree(cache)
+    if done.returncode:
+        sys.exit(f"{command[1]} failed: {done.stderr[-2000:]}")
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=384, help="default: %(default)s, eight times the demo")
+    parser.add_argument("--turns", type=int, default=3)
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    peer = Path(os.environ.get("WORKBENCH_PEER_PYTHON") or REPO / ".venv-peer" / "bin" / "python")
+    folder = Path(tempfile.mkdtemp(prefix="bench-prepare-"))
+    try:
+        seconds = dataset(folder, options.clips)
+        ours = [sys.executable, str(HERE / "prepare_of_ours.py"), str(folder), "CACHE"]
+        sides = {
+            f"ours, {count} core{'s' * (count > 1)}": ([*ours, str(count)], set(cores[:count]))
+            for count in sorted({1, len(cores)})
+        }
+        if peer.is_file():
+            piper = [str(peer), str(HERE / "prepare_of_piper.py"), str(folder), "CACHE"]
+            sides = {"Piper, 1 core": (piper, set(cores[:1])), **sides}
+        else:
+            print(f"Piper's side needs its environment, which is not at {peer} (run `make peer`)")
+        seen: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+        for _ in range(options.turns):
+            for name, (command, own) in sides.items():
+                seen[name].append(run(command, own, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{options.clips} clips, {seconds / 60:.0f} min, medians of {options.turns} turns\n")
+    print(f"{'':>16}{'CPU ms/clip':>13}{'wall ms/clip':>14}{'clips/s':>9}{'faster, CPU':>13}{'faster, wall':>14}")
+    first: dict[str, float] = {}
+    for name, turns in seen.items():
+        cpu, wall = (statistics.median(turn[key] for turn in turns) / options.clips * 1e3 for key in ("cpu", "wall"))
+        first = first or {"cpu": cpu, "wall": wall}
+        print(
+            f"{name:>16}{cpu:13.1f}{wall:14.1f}{1e3 / wall:9.1f}"
+            f"{first['cpu'] / cpu:12.2f}x{first['wall'] / wall:13.2f}x"
+        )
+
+
+if __name__ == "__main__":
+    main()

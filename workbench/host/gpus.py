@@ -1,0 +1,111 @@
+"""What the GPUs of this machine are, and which training settings suit them. Asks nvidia-smi; imports nothing heavy.
+
+Nothing of it has been measured on a GPU: which number formats a generation has is NVIDIA's word (CUDA C++ Programming
+Guide, compute capabilities), memory is an estimate from the counted size of what a step keeps.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from workbench.api import Finding, Severity
+from workbench.config.settings import TrainingSettings
+from workbench.host.machine import ask, finding
+
+_HALF_AND_TF32 = 8.0
+"""Compute capability from which on a GPU has bfloat16 and TF32 (Ampere)."""
+
+# MB (10^6) that a step in float32 keeps for its backward pass, counted with torch's hooks for saved tensors: of the
+# segment of a clip, and of each of its frames.
+_SEGMENT_MB = {"tiny": 2.3, "x-low": 86.0, "low": 86.0, "medium": 88.0, "high": 188.0}
+_FRAME_MB = {"tiny": 0.022, "x-low": 0.112, "low": 0.197, "medium": 0.228, "high": 0.228}
+# Weights, gradients and moments are 16 bytes a weight; CUDA itself takes 1 GB.
+_FIXED_MB = {"tiny": 1000.0, "x-low": 1900.0, "low": 2100.0, "medium": 2100.0, "high": 2300.0}
+_BF16_SHARE = 0.65
+"""What of it is kept in a step in bfloat16."""
+_SPARE = 1.5
+"""Gradients on their way, workspaces of convolutions, fragments."""
+_FRAMES = 800
+"""9 seconds at 22,050 Hz: a batch is as large as its longest clips."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gpu:
+    """One card."""
+
+    name: str
+    megabytes: float
+    capability: float
+    """Compute capability, for instance 8.6; 0 if the driver does not say."""
+
+
+def list_gpus() -> list[Gpu]:
+    """The NVIDIA GPUs of this machine; none if nvidia-smi is not there, fails or is too old to be asked."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    code, out = ask([tool, "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits"])
+    if code != 0:
+        return []
+    return [gpu for line in out.splitlines() if (gpu := _parse(line)) is not None]
+
+
+def _parse(line: str) -> Gpu | None:
+    name, _, rest = line.partition(",")
+    memory, _, capability = rest.partition(",")
+    try:
+        return Gpu(name=name.strip(), megabytes=float(memory), capability=float(capability))
+    except ValueError:
+        return None
+
+
+def clips_that_fit(gpu: Gpu, quality: str, precision: str) -> int:
+    """An estimate of the largest batch of clips of up to nine seconds."""
+    each = (_SEGMENT_MB[quality] + _FRAMES * _FRAME_MB[quality]) * _SPARE
+    if precision != "32-true":
+        each *= _BF16_SHARE
+    return max(0, int((gpu.megabytes - _FIXED_MB[quality]) / each))
+
+
+def advise(gpus: Sequence[Gpu], training: TrainingSettings, quality: str) -> Iterator[Finding]:
+    """What `[training]` says of number formats and batch size, beside what suits the weakest of the GPUs used."""
+    used = gpus[: training.devices]
+    if not used or training.accelerator == "cpu":
+        return
+    weakest = min(used, key=lambda gpu: (gpu.capability, gpu.megabytes))
+    yield from _precision(weakest, training)
+    smallest = min(used, key=lambda gpu: gpu.megabytes)
+    fit = clips_that_fit(smallest, quality, training.precision)
+    said = f"batch_size {training.batch_size}; by estimate about {fit} clips of up to 9 s fit into {smallest.name}"
+    if training.batch_size > fit:
+        yield finding(
+            "gpu_batch", Severity.WARNS, "batch size", said, fix=f"batch_size = {max(1, fit)} in [training]", fit=fit
+        )
+    else:
+        yield finding("gpu_batch", Severity.OK, "batch size", said, fit=fit)
+
+
+def _precision(gpu: Gpu, training: TrainingSettings) -> Iterable[Finding]:
+    """One finding about the number format."""
+    subject, is_set = "precision", f"{training.precision}, tf32 {'on' if training.tf32 else 'off'}"
+    where = f"{gpu.name} (compute capability {gpu.capability:g})"
+    if gpu.capability >= _HALF_AND_TF32:
+        wanted = [
+            *(['precision = "bf16-mixed"'] if training.precision != "bf16-mixed" else []),
+            *(["tf32 = true"] if not training.tf32 else []),
+        ]
+        severity = Severity.INFO if wanted else Severity.OK
+        fix = f"{' and '.join(wanted)} in [training]" if wanted else ""
+        message = f"{where} has bfloat16 and TF32; set is {is_set}"
+    elif training.precision == "bf16-mixed":
+        severity, fix = Severity.WARNS, 'precision = "32-true" in [training]'
+        message = f"{where} has no bfloat16, which is imitated slowly; set is {is_set}"
+    elif training.precision == "16-mixed":
+        severity, fix = Severity.WARNS, 'precision = "32-true" in [training]'
+        message = f"{where}: set is {is_set}; float16 is where VITS trainings are known to end in NaN"
+    else:
+        severity, fix = Severity.OK, ""
+        message = f"{where} has neither bfloat16 nor TF32; set is {training.precision}, which suits it"
+    yield finding("gpu_precision", severity, subject, message, fix=fix)

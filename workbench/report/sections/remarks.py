@@ -1,0 +1,161 @@
+"""11. Remarks: what a training needs of GPU memory, disk and time. An estimate says that it is one, and how it is made.
+
+The bytes of tensors that are alive at the peak of a training step were counted on a CPU, with `TorchDispatchMode`, for
+batches of 4 and 8 clips of 3, 6 and 12 s: they rise with the clips and with the frames of the longest clip, to which a
+batch is padded, along a straight line (within 2 %). What CUDA takes for itself comes on top, and was not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from workbench.config import HOP_LENGTH
+from workbench.jobs.checks import CHECKPOINT_BYTES
+from workbench.report.event_files import EventFile
+from workbench.report.places import named
+from workbench.report.records import Fact, Quantity, Section, Statement, Verdict, say
+from workbench.report.sections.model import PARAMETERS
+from workbench.report.situation import Situation
+
+_BYTES_A_PARAMETER = 12
+"""Weight and two moments, 32 bit."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepMemory:
+    """Bytes of a training step beside weights and moments."""
+
+    fixed: float
+    a_clip: float
+    a_frame: float
+    """Of one clip."""
+
+
+_MEDIUM = StepMemory(253e6, 100e6, 0.224e6)
+STEP_MEMORY: Mapping[str, StepMemory] = MappingProxyType(
+    {
+        "x-low": StepMemory(207e6, 95e6, 0.116e6),
+        "low": _MEDIUM,
+        "medium": _MEDIUM,
+        "high": StepMemory(302e6, 197e6, 0.229e6),
+        "tiny": StepMemory(2e6, 0.1e6, 0.0264e6),
+    }
+)
+"""By quality."""
+
+
+def step_bytes(quality: str, clips: int, frames: int) -> float:
+    """Estimated memory of a training process, bytes.
+
+    Args:
+        quality: of the voice.
+        clips: a batch in this process.
+        frames: of the longest clip in it.
+    """
+    memory = STEP_MEMORY[quality]
+    held = _BYTES_A_PARAMETER * sum(PARAMETERS[quality])
+    return held + memory.fixed + clips * (memory.a_clip + memory.a_frame * frames)
+
+
+def remarks(here: Situation) -> Section:
+    """Memory, disk, time, copies."""
+    return Section(
+        name="remarks",
+        facts=(*_memory_facts(here), *_disk(here), *_time_facts(here)),
+        statements=(*_memory(here), *_time(here), *_copies(here)),
+    )
+
+
+def _longest(here: Situation) -> float | None:
+    """Seconds of the longest clip, decoded."""
+    return here.scan.longest if here.scan is not None else None
+
+
+def _need(here: Situation) -> float | None:
+    longest = _longest(here)
+    if longest is None:
+        return None
+    frames = int(longest * here.workspace.audio.sample_rate) // HOP_LENGTH
+    return step_bytes(here.workspace.voice.quality, here.workspace.training.batch_size, frames)
+
+
+def _memory_facts(here: Situation) -> Iterator[Fact]:
+    need, longest = _need(here), _longest(here)
+    batch, quality = here.workspace.training.batch_size, here.workspace.voice.quality
+    memory = STEP_MEMORY[quality]
+    if need is None:
+        yield Fact("gpu_need", Quantity(None), say("evidence.longest_unknown"))
+        return
+    formula = say(
+        "evidence.memory", parameters=sum(PARAMETERS[quality]), each=_BYTES_A_PARAMETER, fixed=memory.fixed,
+        batch=batch, clip=memory.a_clip, frame=memory.a_frame, longest=longest,
+    )  # fmt: skip
+    yield Fact("gpu_need", Quantity(say("value.estimate", size=need)), formula)
+
+
+def _memory(here: Situation) -> Iterator[Statement]:
+    need, gpus = _need(here), here.machine.gpus
+    if need is None or not gpus or here.workspace.training.accelerator == "cpu":
+        return
+    smallest = min(gpu.bytes for gpu in gpus)
+    if need > smallest:
+        text = say("memory.too_little", need=need, has=smallest, batch=here.workspace.training.batch_size)
+        yield Statement(Verdict.WARNING, text, here.place("training.batch_size"))
+    else:
+        yield Statement(Verdict.OK, say("memory.enough", need=need, has=smallest), "nvidia-smi")
+
+
+def _disk(here: Situation) -> Iterator[Fact]:
+    training, quality = here.workspace.training, here.workspace.voice.quality
+    measured, count = here.checkpoint_bytes, training.keep_best + training.keep_last
+    one = measured or CHECKPOINT_BYTES[quality]
+    # A new one is whole before an old one goes.
+    key = "evidence.disk_measured" if measured else "evidence.disk_usual"
+    source = say(key, best=training.keep_best, last=training.keep_last, one=one, quality=quality)
+    yield Fact("disk_need", Quantity((count + 1) * one, "bytes"), source)
+    seconds = here.seconds
+    size = None if seconds is None else seconds * here.workspace.audio.sample_rate * 2
+    yield Fact("cache_need", Quantity(size, "bytes"), say("evidence.cache"))
+
+
+def _speed(here: Situation) -> tuple[EventFile, float] | None:
+    """The newest event file that tells epochs or batches a second, and epochs a second."""
+    plan = here.plan
+    for file in here.event_files:
+        if file.epochs_per_second:
+            return file, file.epochs_per_second
+        if file.batches_per_second and plan is not None:
+            return file, file.batches_per_second / plan.batches("kept")
+    return None
+
+
+def _time_facts(here: Situation) -> Iterator[Fact]:
+    found = _speed(here)
+    if found is None:
+        yield Fact("epochs_an_hour", Quantity(None), say("evidence.no_speed"))
+        return
+    file, speed = found
+    source = say("evidence.speed", file=named(file.path), date=file.last)
+    yield Fact("epochs_an_hour", Quantity(3600 * speed, "decimal"), source)
+    start, wanted = here.start, here.workspace.training.epochs
+    trained = 0 if start is None or start.epoch is None else start.epoch + 1
+    if wanted > trained:
+        yield Fact("time_left", Quantity((wanted - trained) / speed, "time"), say("evidence.left", epochs=wanted))
+
+
+def _time(here: Situation) -> Iterator[Statement]:
+    found = _speed(here)
+    if found is None:
+        yield Statement(Verdict.UNKNOWN, say("time.unknown"), "workbench walk")
+    elif found[0].host and found[0].host != here.machine.host:
+        text = say("time.elsewhere", host=found[0].host, here=here.machine.host)
+        yield Statement(Verdict.OK, text, named(found[0].path))
+
+
+def _copies(here: Situation) -> Iterator[Statement]:
+    whole = [saved for saved in here.checkpoints if not saved.problem]
+    if len(whole) == 1:
+        text = say("copies.one", file=named(whole[0].path), size=whole[0].bytes)
+        yield Statement(Verdict.WARNING, text, named(whole[0].path))

@@ -1,0 +1,294 @@
+"""The clips of a dataset: those that the cache has, those that are made now, and the rows that give none. No torch."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core_vits.cache import CacheSettings, CacheWriter, Entry, Shard, cache_folder, clip_key, shards_of
+from core_vits.manifest import Row
+from core_vits.phonemes import NUM_SYMBOLS
+from core_vits.recordings import Recordings
+from workbench.config import HOP_LENGTH, Workspace
+from workbench.config.settings import TEXT
+from workbench.jobs.checks import not_found
+from workbench.jobs.curation import read_curation
+from workbench.jobs.dataset import read_table
+from workbench.train.cutting import Cut, CutPlan, Group, cut_all, group_size, processes_for
+from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings
+
+Progress = Callable[[int, int, str, float | None], None]
+"""Called with done, total, what is done, and the seconds that are left where that is known; what it raises ends it."""
+
+PREPARED = "prepared.json"
+"""Beside the index: what the last complete preparation of this folder came to."""
+_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A line of the metadata that will not be trained."""
+
+    line: int
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A clip that must be made."""
+
+    row: Row
+    path: Path
+    status: os.stat_result
+    """Of the recording."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of the recording."""
+        return self.status.st_size
+
+
+@dataclass(slots=True)
+class Plan:
+    """Where each row stands: in the cache, still to be made, or dropped."""
+
+    keys: dict[int, str] = field(default_factory=dict)
+    """Key of each row by its line."""
+    todo: list[New] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    recorded: list[Row] = field(default_factory=list)
+    """Rows that have a recording which is not empty, whatever is in it."""
+    failed: list[str] = field(default_factory=list)
+    """Keys of clips that can't be made or trained."""
+
+    def drop(self, row: Row, reason: str) -> None:
+        """Leave a row out."""
+        if row.line in self.keys:
+            self.failed.append(self.keys.pop(row.line))
+        self.dropped.append(Dropped(row.line, row.file, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """What a preparation has."""
+
+    rows: list[Row]
+    """Those that can be trained."""
+    entries: list[Entry]
+    """Of these rows, in their order."""
+    all_rows: Sequence[Row]
+    recorded: list[Row]
+    dropped: list[Dropped]
+    made: int
+    folder: Path
+    """The cache."""
+
+
+class Lookup:
+    """Finds what a workspace's rows are called in the cache."""
+
+    def __init__(self, workspace: Workspace, settings: CacheSettings, progress: Progress) -> None:
+        self._workspace = workspace
+        self._audio_folder = workspace.audio_folder
+        self._curation = read_curation(workspace.curation)
+        self._fingerprint = settings.fingerprint()
+        self._progress = progress
+
+    def run(self, rows: Sequence[Row], recordings: Recordings, there: Callable[[str], bool]) -> Plan:
+        """Find each row's recording and key.
+
+        Args:
+            rows: of the table.
+            recordings: knows or finds out the hashes of their files.
+            there: whether the cache has the clip of a key.
+        """
+        plan = Plan()
+        first_line: dict[str, int] = {}
+        for begin in range(0, len(rows), _ROWS_AT_ONCE):
+            self._progress(begin, len(rows), "looking for clips that are prepared already", None)
+            found = [new for row in rows[begin : begin + _ROWS_AT_ONCE] if (new := self._find(row, plan)) is not None]
+            for new, digest in zip(found, recordings.hashes([(new.path, new.status) for new in found]), strict=True):
+                row = new.row
+                if isinstance(digest, OSError):
+                    plan.drop(row, f"the recording can't be read: {digest.strerror}")
+                    continue
+                key = clip_key(self._fingerprint, digest, row.text, row.speaker, row.phoneme_ids)
+                if first_line.setdefault(key, row.line) != row.line:
+                    plan.drop(row, f"it is the same recording and text as line {first_line[key]}")
+                    continue
+                plan.keys[row.line] = key
+                if not there(key):
+                    plan.todo.append(new)
+        return plan
+
+    def _find(self, row: Row, plan: Plan) -> New | None:
+        path = self._curation.recording(self._audio_folder, row.file)
+        if path is None:
+            plan.drop(row, not_found(self._workspace, row.file))
+            return None
+        try:
+            status = path.stat()
+        except OSError as error:
+            plan.drop(row, f"the recording can't be read: {error.strerror}")
+            return None
+        if status.st_size:
+            plan.recorded.append(row)
+        if self._workspace.dataset.type == TEXT and not row.text.strip():
+            plan.drop(row, "its text is empty")
+            return None
+        return New(row, path, status)
+
+
+class ClipBuild:
+    """One preparation of one dataset, or of a shard of it."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        front: FrontEnd,
+        progress: Progress,
+        *,
+        shard: Shard | None = None,
+        verify: bool = False,
+        processes: int | None = None,
+    ) -> None:
+        """
+        Args:
+            workspace: whose dataset it is.
+            front: makes phoneme ids.
+            progress: hears how far it is.
+            shard: the rows that are prepared; None: all.
+            verify: read all recordings and all cached audio again.
+            processes: that cut; None: as many as there are cores, if there is enough to do.
+        """
+        self._workspace = workspace
+        self._front = front
+        self._progress = progress
+        self._shard = shard
+        self._verify = verify
+        self._processes = processes
+        self._settings = cache_settings(workspace, front)
+
+    def run(self) -> Clips:
+        """Prepare everything.
+
+        Raises:
+            DatasetError: a process died.
+            CacheError: the cache can't be written.
+            ManifestError: the metadata can't be read.
+        """
+        manifest, shard = read_table(self._workspace), self._shard
+        rows = [row for place, row in enumerate(manifest.rows) if shard is None or shard.has(place)]
+        with CacheWriter(self._workspace.cache, self._settings, shard) as writer:
+            if self._verify or (shard is None and writer.suspect):
+                writer.verify(lambda done, total: self._progress(done, total, "reading prepared audio again", None))
+            recordings = known_recordings(self._workspace, self._settings, shard, trust=not self._verify)
+            plan = Lookup(self._workspace, self._settings, self._progress).run(rows, recordings, writer.__contains__)
+            recordings.save()
+            if shard is None:
+                plan.dropped += [Dropped(item.line, "", item.message) for item in manifest.problems if item.skipped]
+            made = self._make(plan, writer)
+            self._check(rows, writer, plan)
+            left = [row for row in rows if row.line in plan.keys]
+            entries = [writer.entry(plan.keys[row.line]) for row in left]
+            writer.note(PREPARED, {"rows": len(rows), "clips": len(left), "failed": plan.failed})
+        plan.dropped.sort(key=lambda item: item.line)
+        return Clips(left, entries, manifest.rows, plan.recorded, plan.dropped, made, writer.folder)
+
+    def _make(self, plan: Plan, writer: CacheWriter) -> int:
+        """Phonemize, cut and cache the recordings that are new; how many."""
+        settings, todo = self._settings, plan.todo
+        # Clips of one length are heard together at no loss, and no process is left with the longest at the end.
+        todo.sort(key=lambda new: -new.bytes)
+        processes = self._processes or processes_for(len(todo))
+        size = group_size(len(todo), processes)
+        cutting = CutPlan(
+            settings.sample_rate, settings.trim_silence, settings.keep_seconds_before, settings.keep_seconds_after
+        )
+        parts = [todo[begin : begin + size] for begin in range(0, len(todo), size)]
+        # Phonemes take as long as half a cut: where several processes cut, they phonemize what this one does not know.
+        several = processes > 1
+        groups = (
+            Group([new.path for new in part], self._front.unknown([new.row for new in part]) if several else ())
+            for part in parts
+        )
+        watch = Stopwatch(sum(new.bytes for new in todo), len(todo), self._progress)
+        made = 0
+        results = cut_all(groups, cutting, processes, self._workspace)
+        try:
+            for part, result in zip(parts, results, strict=True):
+                self._front.learn(result.phonemes)
+                spoken = self._front.read([new.row for new in part])
+                for new, words, clip in zip(part, spoken, result.cuts, strict=True):
+                    watch.look()
+                    made += self._put(new, words, clip, plan, writer)
+                    watch.done(new.bytes)
+        finally:
+            results.close()
+        self._progress(len(todo), len(todo), "clips", None)
+        return made
+
+    def _put(self, new: New, spoken: Spoken, clip: Cut | str, plan: Plan, writer: CacheWriter) -> bool:
+        """Cache a clip; False when there is none, which the plan is told."""
+        row = new.row
+        if spoken.error:
+            plan.drop(row, f"it can't be turned into phonemes: {spoken.error}")
+        elif not spoken.phonemes:
+            plan.drop(row, "its text gives no phonemes")
+        elif not isinstance(clip, Cut):
+            plan.drop(row, f"its recording {clip}")
+        else:
+            writer.add(
+                key=plan.keys[row.line], file=row.file, text=row.text, speaker=row.speaker, phoneme_ids=spoken.ids,
+                audio=clip.samples, seconds_trimmed=clip.seconds_trimmed,
+            )  # fmt: skip
+            return True
+        return False
+
+    def _check(self, rows: Sequence[Row], writer: CacheWriter, plan: Plan) -> None:
+        """Drop what is cached and would crash or spoil a training."""
+        for row in rows:
+            if row.line not in plan.keys:
+                continue
+            entry = writer.entry(plan.keys[row.line])
+            frames, ids = entry.samples // HOP_LENGTH, len(entry.phoneme_ids)
+            if ids > frames:
+                plan.drop(
+                    row, f"it has more phoneme ids than frames ({ids} > {frames}): too little speech for its text"
+                )
+            elif max(entry.phoneme_ids) >= NUM_SYMBOLS:
+                plan.drop(row, f"phoneme id {max(entry.phoneme_ids)} is beyond the {NUM_SYMBOLS} that a voice has")
+
+
+class Stopwatch:
+    """Tells how far the making of clips is; the time that is left by the bytes of the recordings."""
+
+    def __init__(self, total_bytes: int, clips: int, progress: Progress) -> None:
+        self._total, self._clips, self._progress = total_bytes, clips, progress
+        self._bytes = self._done = 0
+        self._begun = time.monotonic()
+
+    def look(self) -> None:
+        """Say it."""
+        seconds = time.monotonic() - self._begun
+        left = seconds / self._bytes * (self._total - self._bytes) if self._bytes else None
+        self._progress(self._done, self._clips, "clips", left)
+
+    def done(self, size: int) -> None:
+        """One more recording of so many bytes."""
+        self._bytes += size
+        self._done += 1
+
+
+def known_recordings(
+    workspace: Workspace, settings: CacheSettings, shard: Shard | None = None, *, trust: bool = True
+) -> Recordings:
+    """Hashes of recordings that the cache of these settings knows, from the folders of all shards."""
+    folder = cache_folder(workspace.cache, settings)
+    own = folder / shard.folder if shard is not None else folder
+    others = [place for place in (*(folder / other.folder for other in shards_of(folder)), folder) if place != own]
+    return Recordings(own, others, trust=trust)
