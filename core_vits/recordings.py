@@ -2,13 +2,7 @@
 
     recordings.jsonl    one line a recording: path, size, mtime and ctime (ns), inode, hash
 
-A file counts as unchanged while path, size, both times and inode are the same. Copying tools can set mtime, but nobody
-can set ctime: a file that was replaced with the old size and date still has another one. Times are coarse, though: a
-file that is written twice within one tick of the file system's clock keeps its time. So, as Git does with its index, a
-hash is only kept of a file that had been left alone for two seconds when its reading began.
-
-What is not noticed: a change below the file system (decaying disks, a disk image that is written to), or on a server
-whose clock and ours differ by more than those two seconds and which is written to within one tick of its clock.
+What tells a changed file is in `core_vits.file_stamp`.
 """
 
 from __future__ import annotations
@@ -21,27 +15,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
 from core_vits.cache_files import replace_file
+from core_vits.file_stamp import Stamp, is_settled, stamp_of
 
 _FILE = "recordings.jsonl"
-_SETTLED_NS = 2_000_000_000
 # Hashing frees the interpreter, and a network file system answers several questions in the time of one.
 _READERS = 8
-
-Stamp: TypeAlias = tuple[int, int, int, int]
-"""Size, mtime, ctime, inode."""
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
-def _last_change(status: os.stat_result, now: int) -> int:
-    """When a file was written, ns; an mtime in the future (a recorder's wrong clock) says nothing."""
-    past = status.st_mtime_ns <= now + _SETTLED_NS
-    return max(status.st_ctime_ns, status.st_mtime_ns) if past else status.st_ctime_ns
 
 
 def hash_recording(path: Path) -> str:
@@ -80,7 +60,7 @@ class Recordings:
         unknown = []
         for place, (path, status) in enumerate(files):
             known = self._known.get(str(path))
-            if known is not None and known[0] == _stamp(status):
+            if known is not None and known[0] == stamp_of(status):
                 found[place] = known[1]
                 self._asked[str(path)] = known
             else:
@@ -98,8 +78,8 @@ class Recordings:
             after = path.stat()
         except OSError as error:
             return error
-        stamp = _stamp(after)
-        if stamp == _stamp(before) and begun - _last_change(after, begun) >= _SETTLED_NS:
+        stamp = stamp_of(after)
+        if stamp == stamp_of(before) and is_settled(stamp, begun):
             self._asked[str(path)] = (stamp, digest)
         return digest
 

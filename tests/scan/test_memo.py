@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from scan_sounds import speech, write
 
+from core_vits import file_stamp
+from core_vits.file_stamp import stamp_of
 from workbench.scan import memo as memos
-from workbench.scan.decoding import Examined, examine, stamp_of
+from workbench.scan.decoding import Examined, examine
 from workbench.scan.memo import MeasureMemo
 
 
@@ -21,7 +23,7 @@ def wav(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a test are always young."""
-    monkeypatch.setattr(memos, "_SETTLED_NS", 0)
+    monkeypatch.setattr(file_stamp, "SETTLED_NS", 0)
 
 
 def seen(wav: Path) -> Examined:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from scan_sounds import speech, write
 
+from core_vits import file_stamp
 from workbench.api import DatasetFacts, Finding, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
 from workbench.host import Host
 from workbench.host.records import Registered
 from workbench.scan import decoding
-from workbench.scan import memo as memos
 from workbench.workers import Worker
 from workbench.workers.health_report import HealthReport, scan_with
 from workbench.workers.targets import health_telling
@@ -26,7 +26,7 @@ SETTINGS = '[voice]\nname = "probe"\nlanguage = "ru"\n[audio]\nsample_rate = 160
 @pytest.fixture
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twelve clips, one of them missing, and a workspace."""
-    monkeypatch.setattr(memos, "_SETTLED_NS", 0)
+    monkeypatch.setattr(file_stamp, "SETTLED_NS", 0)
     for number in range(1, 12):
         write(tmp_path / "wavs" / f"{number}.wav", speech(number))
     write(tmp_path / "wavs" / "unnamed.wav", speech(1))

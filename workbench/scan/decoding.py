@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
 from core_vits.audio import NO_SAMPLES, NOT_FINITE, missing_bytes, why_cut_short, why_undecodable
+from core_vits.file_stamp import Stamp, stamp_of
 from workbench.api import AudioMeasures, Container
 from workbench.scan.container import HEAD_BYTES, NotOpenedError, Opened, Wave, kind_of, open_inside, plain_wave
 from workbench.scan.measuring import measure
@@ -22,9 +23,6 @@ LONGEST_SECONDS = 300
 _MOST_SAMPLES = 16_000_000
 """Of all channels: 64 MB as floats."""
 
-Stamp: TypeAlias = tuple[int, int, int, int]
-"""Size, time of the last change of the content and of the entry (ns), and number of a file: whether it is the same."""
-
 
 @dataclass(frozen=True, slots=True)
 class Examined:
@@ -34,11 +32,6 @@ class Examined:
     measures: AudioMeasures | None = None
     stamp: Stamp | None = None
     """Of the file that was read; None when it changed meanwhile, or was not opened."""
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    """The stamp of a file."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def examine_all(root: str, names: Sequence[str]) -> list[Examined]:

@@ -19,12 +19,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from core_vits.file_stamp import Stamp, is_settled
 from workbench.api import AudioMeasures, Container
-from workbench.scan.decoding import Examined, Stamp
+from workbench.scan.decoding import Examined
 from workbench.scan.measuring import MEASURE_VERSION
 
-# A file that was changed within the clock's step after it was measured would look the same: FAT counts in two seconds.
-_SETTLED_NS = 2_500_000_000
 _CONTAINER = tuple(item.name for item in fields(Container))
 _MEASURES = tuple(item.name for item in fields(AudioMeasures))
 _FIELDS = hashlib.blake2b(json.dumps([_CONTAINER, _MEASURES]).encode(), digest_size=4).hexdigest()
@@ -86,7 +85,7 @@ class MeasureMemo:
         now = time.time_ns()
         lines = []
         for name, item in examined.items():
-            if item.stamp is None or abs(now - item.stamp[1]) < _SETTLED_NS or now - item.stamp[2] < _SETTLED_NS:
+            if item.stamp is None or not is_settled(item.stamp, now):
                 continue
             container = [getattr(item.container, field) for field in _CONTAINER]
             measures = None if item.measures is None else [getattr(item.measures, field) for field in _MEASURES]

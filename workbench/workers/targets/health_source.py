@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core_vits.file_stamp import Stamp, stamp_of
 from core_vits.manifest import Manifest, ManifestError, Row
 from workbench.api import Container
 from workbench.config import Workspace
@@ -16,7 +17,7 @@ from workbench.executors import executor
 from workbench.jobs.curation import corrected, read_curation
 from workbench.jobs.dataset import read_table_as_written
 from workbench.scan.container import look
-from workbench.scan.decoding import Examined, Stamp, examine, stamp_of
+from workbench.scan.decoding import Examined, examine
 from workbench.scan.listing import Listing
 from workbench.scan.memo import MeasureMemo
 from workbench.workers.targets.frontend import FrontEnd, Spoken, TextFrontEnd
