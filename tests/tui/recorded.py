@@ -96,6 +96,7 @@ class Recorded:
         self.runs = root / "runs"
         self.calls: list[tuple[Any, ...]] = []
         self.scan_result = ScanResult()
+        self.scan_parts: list[ScanResult] = []
         self.picture_missing = False
         self.scan_error: Exception | None = None
         self.export_result = Exported(files=(), largest_difference=None, accepted=False, message="not recorded")
@@ -148,9 +149,11 @@ class Recorded:
             raise DatasetError("metadata.csv: nothing to report on")
         return self.project.root / "readiness-report.md"
 
-    def scan(self, progress: Progress) -> ScanResult:
+    def scan(self, progress: Progress, part: Callable[[ScanResult], None]) -> ScanResult:
         self.calls.append(("scan",))
         progress(12, 48, "metadata.csv:12")
+        for found in self.scan_parts:
+            part(found)
         self._wait()
         if self.scan_error is not None:
             raise self.scan_error

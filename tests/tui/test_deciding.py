@@ -164,6 +164,15 @@ async def test_beside_the_list_only_the_recording_is_drawn_that_the_cursor_rests
         assert len(drawn) < 10, drawn  # on a busy machine the cursor rests now and then
 
 
+async def test_a_terminal_that_grows_shows_the_utterance_beside_the_list(recorded: Recorded) -> None:
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "48 utterances" in screen_text(app))
+        assert "(line 1)" not in screen_text(app)
+        await pilot.resize_terminal(*WIDE)
+        await until(pilot, lambda: "utt_00001.wav  (line 1)" in screen_text(app))
+
+
 async def test_a_recording_that_cannot_be_drawn_leaves_the_place_empty(recorded: Recorded) -> None:
     recorded.picture_missing = True
     app = WorkbenchApp(recorded)

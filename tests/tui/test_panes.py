@@ -66,6 +66,34 @@ async def test_a_scan_shows_progress_and_x_cancels_it(recorded: Recorded) -> Non
         assert "dataset scan" not in screen_text(app).splitlines()[1]
 
 
+async def test_a_first_scan_shows_what_it_finds_while_it_goes_on_and_keeps_the_cursor(recorded: Recorded) -> None:
+    whole = recorded.scan_result
+    recorded.scan_parts = [ScanResult(findings=whole.findings[:2], utterances=whole.utterances[:12])]
+    recorded.gate = threading.Event()
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "1 of 12 " in screen_text(app))
+        assert "text.digits" in screen_text(app)
+        assert "scanning metadata.csv" in screen_text(app)
+        await pilot.press("tab", "down", "down")
+        recorded.gate.set()
+        await until(pilot, lambda: "3 of 48 " in screen_text(app))
+        assert "1 utterance will not be trained" in screen_text(app)
+
+
+async def test_a_first_scan_that_is_cancelled_does_not_pass_for_a_whole_one(recorded: Recorded) -> None:
+    recorded.scan_parts = [ScanResult(utterances=recorded.scan_result.utterances[:12])]
+    recorded.gate = threading.Event()
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "1 of 12 " in screen_text(app))
+        assert "Nothing so far." in screen_text(app)
+        await pilot.press("x")
+        await until(pilot, lambda: "the scan was cancelled; r scans again" in screen_text(app))
+        assert "utt_00001" not in screen_text(app)
+        assert "Nothing found" not in screen_text(app)
+
+
 async def test_space_plays_the_recording_of_the_selected_row(recorded: Recorded) -> None:
     app = WorkbenchApp(recorded)
     async with app.run_test(size=SIZE) as pilot:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,12 +139,15 @@ class LiveServices:
             voices.append(voice)
         return sorted(voices, key=lambda voice: voice.time, reverse=True)
 
-    def scan(self, progress: Progress) -> ScanResult:
+    def scan(self, progress: Progress, part: Callable[[ScanResult], None]) -> ScanResult:
         """In the audio worker."""
-        found = scan_with(self._audio, on_progress=progress, workspace_file=str(self._workspace.file))
-        return ScanResult(
-            summary=found.get("summary", {}), findings=found.get("findings", ()), utterances=found.get("utterances", ())
+        found = scan_with(
+            self._audio,
+            on_progress=progress,
+            on_part=lambda came: part(_scan_result(came)),
+            workspace_file=str(self._workspace.file),
         )
+        return _scan_result(found)
 
     def picture(self, recording: Path, columns: int, bands: int) -> ClipPicture | None:
         """In a worker of its own: a scan keeps the audio worker busy."""
@@ -387,6 +390,13 @@ class LiveServices:
         self._audio.close()
         self._torch.close()
         self._pictures.close()
+
+
+def _scan_result(found: Mapping[str, Any]) -> ScanResult:
+    """A report of the scan, or a part of one."""
+    return ScanResult(
+        summary=found.get("summary", {}), findings=found.get("findings", ()), utterances=found.get("utterances", ())
+    )
 
 
 def _row(utterance: Mapping[str, Any]) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
@@ -53,6 +53,15 @@ class Progressed(Message):
     def can_replace(self, message: Message) -> bool:
         """Only the newest progress of a job counts."""
         return isinstance(message, Progressed) and message.job == self.job
+
+
+class ScanPart(Message):
+    """A scan found something; it goes on."""
+
+    def __init__(self, findings: Sequence[Mapping[str, Any]], utterances: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__()
+        self.findings = findings
+        self.utterances = utterances
 
 
 class JobEnded(Message):

@@ -147,8 +147,8 @@ class Services(Protocol):
     def list_voices(self) -> Sequence[VoiceFile]:
         """Exported voices, newest first."""
 
-    def scan(self, progress: Progress) -> ScanResult:
-        """Look at the whole dataset."""
+    def scan(self, progress: Progress, part: Callable[[ScanResult], None]) -> ScanResult:
+        """Look at the whole dataset; what is found is handed to `part` as it comes, and given as a whole at the end."""
 
     def picture(self, recording: Path, columns: int, bands: int) -> ClipPicture | None:
         """Waveform and spectrogram of a recording; None when it can't be decoded."""

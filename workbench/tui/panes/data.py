@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -16,7 +17,7 @@ from textual.widgets import Input
 from workbench.errors import Cancelled, WorkbenchError
 from workbench.tui.format import MISSING, age, bar, count, duration
 from workbench.tui.keys import bindings
-from workbench.tui.messages import JobEnded, Progressed
+from workbench.tui.messages import JobEnded, Progressed, ScanPart
 from workbench.tui.panes import scan as scans
 from workbench.tui.panes import utterances
 from workbench.tui.panes.deciding import MEND, Deciding
@@ -42,6 +43,8 @@ NOT_SCANNED = "Every row and recording is looked at first; x cancels."
 
 
 MOST_PICTURES = 200
+FILL_SECONDS = 0.25
+"""How often what a scan has found so far is shown, at most."""
 LOOK_SECONDS = 0.15
 """How long the cursor must rest on an utterance before its recording is drawn."""
 
@@ -67,6 +70,9 @@ class DataPane(Deciding):
         self._order, self._falling = "line", False
         self._pictures: dict[str, ClipPicture | None] = {}
         self._resting: Timer | None = None
+        self._coming: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] | None = None
+        """Findings and utterances of the first scan while it is under way."""
+        self._next_fill = 0.0
 
     def compose(self) -> ComposeResult:
         """Facts, histogram and findings, utterances and one utterance."""
@@ -103,9 +109,10 @@ class DataPane(Deciding):
         self._show_facts()
 
     def on_resize(self) -> None:
-        """The histogram is as wide as its panel."""
+        """The histogram is as wide as its panel, and there may be room for the utterance now."""
         if self._scan is not None:
             self.call_after_refresh(self._show_lengths)
+            self.call_after_refresh(self._show_one)
 
     def _finding_cells(self, group: scans.Group) -> Sequence[str]:
         rule = group.rule
@@ -130,7 +137,29 @@ class DataPane(Deciding):
         if self._job:
             self.say(f"{self._job} is under way; x cancels it", "warn")
             return
-        self.begin("scan", lambda progress: self.services.scan(progress))
+        # A scan that is shown already is worth more than the beginning of the next one.
+        self._coming = ([], []) if self._scan is None else None
+        self._next_fill = 0.0
+        self.begin("scan", lambda progress: self.services.scan(progress, self._part))
+
+    def _part(self, part: ScanResult) -> None:
+        self.post_message(ScanPart(part.findings, part.utterances))
+
+    @on(ScanPart)
+    def _came(self, event: ScanPart) -> None:
+        """Show what the first scan has found so far."""
+        event.stop()
+        if self._coming is None:
+            return
+        findings, rows = self._coming
+        findings += event.findings
+        rows += event.utterances
+        begun = monotonic()
+        if begun < self._next_fill:
+            return
+        self._show_scan(ScanResult(findings=findings, utterances=rows))
+        # However many rows there are, drawing takes a small part of the time.
+        self._next_fill = monotonic() + max(FILL_SECONDS, 10 * (monotonic() - begun))
 
     def action_play(self) -> None:
         """Play the selected utterance."""
@@ -268,14 +297,16 @@ class DataPane(Deciding):
         if event.job == "report":
             self._reported(event)
             return
+        first, self._coming = self._coming, None
         if event.error is None and isinstance(event.result, ScanResult):
-            self._scan, self._scanned, self._problem = event.result, self.services.now(), ""
-            self._by_row = scans.rows_with(event.result)
-            self._group = None
+            self._scanned, self._problem = self.services.now(), ""
             self._pictures.clear()
             self.look_at_decisions()
-            self._fill()
+            self._show_scan(event.result, keep=bool(first and first[1]))
+            self._sum_up(event.result)
             return
+        if first is not None:
+            self._scan = None
         cancelled = isinstance(event.error, Cancelled)
         self._problem = "the scan was cancelled; r scans again" if cancelled else f"✗ {event.error}"
         self.say(self._problem.removeprefix("✗ "), "warn" if cancelled else "bad")
@@ -302,17 +333,27 @@ class DataPane(Deciding):
             )
         self._show_facts()
 
-    def _fill(self) -> None:
-        scan = self._scan
-        if scan is None:
-            return
+    def _show_scan(self, scan: ScanResult, *, keep: bool = True) -> None:
+        """Show a scan, or what one has found so far.
+
+        Args:
+            scan: to show.
+            keep: whether cursors and the chosen finding stay where they are.
+        """
+        self._scan, self._by_row = scan, scans.rows_with(scan)
         found = scans.groups(scan)
+        chosen = (self._group.rule, self._group.severity) if self._group is not None and keep else None
+        self._group = next((group for group in found if (group.rule, group.severity) == chosen), None)
+        under_way = f"Nothing so far.\n{NOT_SCANNED}"
+        nothing = "✓ Nothing found: every row can be trained.\nPress t to train."
         self.query_one("#findings", RowList).show(
-            found, cursor=0, empty="✓ Nothing found: every row can be trained.\nPress t to train."
+            found, cursor=None if keep else 0, empty=under_way if self._coming is not None else nothing
         )
         self._show_lengths()
-        self._refilter()
+        self._refilter(keep=keep)
         self._show_facts()
+
+    def _sum_up(self, scan: ScanResult) -> None:
         blocks, drops = scans.severity_count(scan, "blocks"), scans.severity_count(scan, "drops")
         if blocks:
             self.say(f"{blocks} finding{'s' * (blocks > 1)} would stop a training: ↵ on one shows its rows", "bad")
@@ -321,7 +362,7 @@ class DataPane(Deciding):
             what = "1 utterance" if rows == 1 else f"{rows} utterances"
             self.say(f"{what} will not be trained: ↵ on a finding shows which", "warn")
 
-    def _refilter(self) -> None:
+    def _refilter(self, *, keep: bool = False) -> None:
         if self._scan is None:
             return
         everything = self._group is None and not self._words
@@ -331,7 +372,7 @@ class DataPane(Deciding):
         empty = (
             "No utterance matches. esc shows all." if not everything else "The metadata has no row that could be read."
         )
-        self.utterances.show(rows, cursor=0, empty=empty)
+        self.utterances.show(rows, cursor=None if keep else 0, empty=empty)
         self._titles()
 
     def _titles(self) -> None:
