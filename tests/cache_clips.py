@@ -72,9 +72,19 @@ def contents(base: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in ("audio.i16", "index.jsonl")}
 
 
+def lines_of(index: Path) -> int:
+    """Lines of an index, also of one that is not there yet."""
+    return index.read_bytes().count(b"\n") if index.exists() else 0
+
+
 def build_and_kill(base: Path, clips: int, kills: int) -> None:
-    """Start builds and kill each after a random time; print how many clips were there then."""
+    """Start builds and kill each at a random moment; print how many clips were there then.
+
+    The moment is a random number of clips further and a random part of a millisecond later, so that a fast machine does
+    not come to the end, and a slow one not to nothing.
+    """
     chance = random.Random(11)
+    index = cache_folder(base, SETTINGS) / "index.jsonl"
     there: set[int] = set()
     killed = 0
     while killed < kills:
@@ -82,14 +92,17 @@ def build_and_kill(base: Path, clips: int, kills: int) -> None:
         if child == 0:
             fill(base, range(clips))
             os._exit(0)
-        time.sleep(chance.uniform(0.0, 0.04))
+        wanted = min(clips - 1, lines_of(index) + chance.randint(0, 3 * clips // (2 * kills)))
+        while lines_of(index) < wanted:
+            time.sleep(0.0002)
+        time.sleep(chance.uniform(0.0, 0.001))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
             killed += 1
         else:
             break  # the build came to its end
-        if (cache_folder(base, SETTINGS) / "index.jsonl").exists():
+        if index.exists():
             now = check(base)
             if not there <= now:
                 raise AssertionError(f"clips that were complete are gone: {sorted(there - now)}")
