@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from core_vits.phonemes import PHONEME_ID_MAP, espeak_data_fingerprint, espeak_voice_names
 from workbench_espeak.clauses import clause_endings
-from workbench_espeak.library import EspeakLibrary, find_library
+from workbench_espeak.library import EspeakLibrary, find_library, open_library
 
 # `(en)` where the engine reads a foreign word by the rules of its language.
 _LANGUAGE_FLAG = re.compile(r"\([^)]+\)")
@@ -16,7 +16,7 @@ _LANGUAGE_FLAG = re.compile(r"\([^)]+\)")
 
 def create(_settings: object = None) -> EspeakPhonemizer:
     """The backend on the library that is installed; the plugin has no settings."""
-    return EspeakPhonemizer(EspeakLibrary(*find_library()))
+    return EspeakPhonemizer(open_library(*find_library()))
 
 
 class EspeakPhonemizer:
@@ -24,7 +24,7 @@ class EspeakPhonemizer:
 
     def __init__(self, library: EspeakLibrary) -> None:
         self._library = library
-        self._language = ""
+        self._voices: dict[str, str] = {}
         self.version = f"espeak-ng {library.version} {espeak_data_fingerprint(library.data)}"
 
     def phonemize(self, texts: Sequence[str], *, language: str) -> list[list[list[str]]]:
@@ -33,8 +33,9 @@ class EspeakPhonemizer:
         Raises:
             ValueError: the engine has no voice for the language, or a text has a NUL character.
         """
-        self._choose(language)
-        return [self._utterance(text) for text in texts]
+        with self._library.lock:
+            self._choose(language)
+            return [self._utterance(text) for text in texts]
 
     def phoneme_id_map(self, language: str) -> Mapping[str, Sequence[int]]:
         """Piper's map; the same for every language."""
@@ -44,11 +45,12 @@ class EspeakPhonemizer:
         """Nothing to give back: the engine lives as long as its process."""
 
     def _choose(self, language: str) -> None:
-        if language == self._language:
-            return
-        if not any(self._library.set_voice(name) for name in espeak_voice_names(language)):
+        """Each time: another backend of this process may have chosen another voice of the same engine."""
+        names = [self._voices[language]] if language in self._voices else espeak_voice_names(language)
+        chosen = next((name for name in names if self._library.set_voice(name)), None)
+        if chosen is None:
             raise ValueError(f"eSpeak NG has no voice for '{language}'. List its voices: espeak-ng --voices.")
-        self._language = language
+        self._voices[language] = chosen
 
     def _utterance(self, text: str) -> list[list[str]]:
         if "\0" in text:

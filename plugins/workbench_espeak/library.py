@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import functools
 import importlib.util
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _UTF8 = 1
 _IPA = 2
+# Voices with different phoneme tables, in every build of the engine.
+_TWO_VOICES = ("en", "ru")
 
 
 class EspeakLibraryError(OSError):
@@ -38,8 +42,14 @@ def find_library() -> tuple[str, Path | None]:
     return name, None
 
 
+@functools.cache
+def open_library(name: str, data: Path | None = None) -> EspeakLibrary:
+    """The engine of this process: the same object for the same arguments, see `EspeakLibrary`."""
+    return EspeakLibrary(name, data)
+
+
 class EspeakLibrary:
-    """One loaded engine. The engine keeps its state in globals: one voice at a time, one thread."""
+    """One loaded engine. It keeps its state in globals: one voice at a time, and one start a process is enough."""
 
     def __init__(self, name: str, data: Path | None = None) -> None:
         """Load and start the engine.
@@ -56,9 +66,16 @@ class EspeakLibrary:
         except OSError as error:
             raise EspeakLibraryError(f"{name}: can't be loaded: {error}. Reinstall libespeak-ng.") from None
         self._declare()
+        self.lock = threading.RLock()
+        """To be held from the choice of the voice to the last clause: the engine runs without the GIL."""
+        self._voice = ""
         path = None if data is None else str(data).encode()
         if self._library.espeak_Initialize(_SYNCHRONOUS, 0, path, _DONT_EXIT) <= 0:  # Hz of its voices
             raise EspeakLibraryError(f"{name}: its data was not found. Reinstall espeak-ng-data.")
+        # Started once more, the engine frees the data it had, and goes on with the phonemes of the voice it had, read
+        # from freed memory, until a voice with another phoneme table is chosen.
+        for voice in _TWO_VOICES:
+            self.set_voice(voice)
         folder = ctypes.c_char_p()
         version: bytes = self._library.espeak_Info(ctypes.byref(folder))
         self.version = version.decode()
@@ -75,7 +92,10 @@ class EspeakLibrary:
 
     def set_voice(self, name: str) -> bool:
         """Choose a voice; False when there is no such voice."""
-        return bool(self._library.espeak_SetVoiceByName(name.encode()) == 0)
+        if name != self._voice:
+            found = self._library.espeak_SetVoiceByName(name.encode()) == 0
+            self._voice = name if found else ""
+        return name == self._voice
 
     def clauses(self, text: str) -> Iterator[tuple[str, str]]:
         """IPA of each clause and the text that was consumed for it (together they are the whole text).

@@ -19,7 +19,7 @@ import workbench_piper
 from workbench.api.testing import PhonemizerContract, PluginContract
 from workbench_espeak.backend import EspeakPhonemizer, create
 from workbench_espeak.clauses import Ending, clause_endings
-from workbench_espeak.library import EspeakLibrary, EspeakLibraryError
+from workbench_espeak.library import EspeakLibrary, EspeakLibraryError, find_library
 
 needs_espeak = pytest.mark.skipif(bool(workbench_espeak.available()), reason=workbench_espeak.available() or "there")
 needs_piper = pytest.mark.skipif(bool(workbench_piper.available()), reason=workbench_piper.available() or "there")
@@ -117,6 +117,36 @@ def test_with_the_same_engine_650_sentences_give_exactly_pipers_phonemes(
         assert bundled.phonemize([record["text"]], language=record["lang"]) == [record["phonemes"]], record["id"]
 
 
+@needs_espeak
+def test_a_process_starts_the_engine_once(espeak: EspeakPhonemizer) -> None:
+    assert create()._library is espeak._library
+
+
+@needs_espeak
+@pytest.mark.parametrize("voice_before", ["en", "ru", "de"])
+def test_after_a_start_no_voice_keeps_the_phonemes_it_had_before(
+    voice_before: str, espeak: EspeakPhonemizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = [voice_before]
+    monkeypatch.setattr(EspeakLibrary, "set_voice", lambda _, name: chosen.append(name) or True)
+    EspeakLibrary(*find_library())
+    # Only a change of the table has it made anew; the voice that is there now has to be chosen anew as well.
+    assert any(before != after for before, after in itertools.pairwise(chosen))
+    monkeypatch.undo()
+    assert "".join(espeak.phonemize(["вода"], language="ru")[0][0]) == "vʌdˈɑ"
+
+
+@needs_espeak
+def test_two_backends_of_one_process_do_not_take_each_others_voice(espeak: EspeakPhonemizer) -> None:
+    other = create()
+    texts = {"ru": ["вода"], "de": ["Wasser"], "en-us": ["water"]}
+    alone = {language: espeak.phonemize(text, language=language) for language, text in texts.items()}
+    for language, text in texts.items():
+        for before in texts:
+            other.phonemize(texts[before], language=before)
+            assert espeak.phonemize(text, language=language) == alone[language]
+
+
 def punctuation(sentences: Sentences) -> list[list[str]]:
     """Punctuation of each sentence; `??` is no question but a sound that some versions of the engine lack."""
     return [re.findall(r"[.,:;?!]", "".join(sentence).replace("??", "")) for sentence in sentences]
@@ -180,7 +210,7 @@ def test_a_library_that_can_not_be_loaded_is_one_clear_line(tmp_path: Path) -> N
 def test_missing_data_is_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from workbench_espeak.library import EspeakLibrary, EspeakLibraryError, find_library\n"
+        "from workbench_espeak.library import EspeakLibrary, EspeakLibraryError, find_library, find_library\n"
         "try:\n    EspeakLibrary(find_library()[0], Path(sys.argv[1]))\n"
         "except EspeakLibraryError as error:\n    print(error); sys.exit(3)\n"
     )
