@@ -16,6 +16,7 @@ from torch.nn.utils import spectral_norm
 from core_vits.config import ModelConfig
 from core_vits.layers.precision import full_precision
 from core_vits.layers.weight_norm import WeightNormConv1d, WeightNormConv2d
+from core_vits.layers.windows import multiplies_windows
 
 SLOPE = 0.1
 PERIODS = (2, 3, 5, 7, 11)
@@ -93,6 +94,7 @@ class PeriodDiscriminator(nn.Module):
     def __init__(self, period: int, divisor: int, *, spectral: bool) -> None:
         super().__init__()
         self.period = period
+        self.spectral = spectral
 
         def layer(inside: int, out: int, kernel: int, stride: int) -> nn.Module:
             shape, padding = (kernel, 1), (kernel // 2, 0)
@@ -113,8 +115,11 @@ class PeriodDiscriminator(nn.Module):
         missing = -audio_B1S.shape[2] % self.period
         if missing:
             audio_B1S = functional.pad(audio_B1S, (0, missing), mode="reflect")
-        rows = audio_B1S.reshape(audio_B1S.shape[0], 1, -1, self.period)
-        return _run(rows, self.convs, self.conv_post)
+        image = audio_B1S.reshape(audio_B1S.shape[0], 1, -1, self.period)
+        if self.spectral or not multiplies_windows(image):
+            return _run(image, self.convs, self.conv_post)
+        logits, features = _run(image.squeeze(1).transpose(1, 2).flatten(0, 1).unsqueeze(2), self.convs, self.conv_post)
+        return logits.reshape(audio_B1S.shape[0], -1), features
 
 
 class ResolutionDiscriminator(nn.Module):

@@ -38,14 +38,14 @@ class TargetSegments:
 class Shares:
     """What the means over one part of a batch are multiplied by, so that the mean over all parts is that of the batch.
 
-    1 where there is one part, or all are of the same size.
+    1 where there is one part, or all are of the same size. 0-dim tensors where a step is recorded once for all shares.
     """
 
-    utterances: float = 1.0
+    utterances: float | Tensor = 1.0
     """For means over utterances: segments all have one length."""
-    frames: float = 1.0
+    frames: float | Tensor = 1.0
     """For means over frames: KL."""
-    phonemes: float = 1.0
+    phonemes: float | Tensor = 1.0
     """For means over phonemes: duration."""
 
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core_vits.layers.windows import conv_along_columns, grouped_conv1d, multiplies_windows
+
 
 class _WeightNormConv(nn.Module, ABC):
     """What the weight-normalised convolutions share: parameters, their initial values, folding."""
@@ -84,11 +86,16 @@ class WeightNormConv1d(_WeightNormConv):
         self.groups = groups
 
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self.groups > 1 and self.dilation == 1 and multiplies_windows(x):
+            return grouped_conv1d(x, weight, self.bias, self.stride, self.padding, self.groups)
         return functional.conv1d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class WeightNormConv2d(_WeightNormConv):
-    """2-D convolution [B, in, X, Y] -> [B, out, X', Y'] with weight normalisation."""
+    """2-D convolution [B, in, X, Y] -> [B, out, X', Y'] with weight normalisation.
+
+    With a kernel of one column it also takes columns, [N, X, in] -> [N, X', out].
+    """
 
     def __init__(
         self,
@@ -104,6 +111,8 @@ class WeightNormConv2d(_WeightNormConv):
         self.padding = padding
 
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        if x.dim() == 3:
+            return conv_along_columns(x, weight, self.bias, self.stride[0], self.padding[0])
         return functional.conv2d(x, weight, self.bias, self.stride, self.padding)
 
 

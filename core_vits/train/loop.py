@@ -30,6 +30,7 @@ from core_vits.train.callbacks import Callback, Progress, Sample, StepRecord, Va
 from core_vits.train.data import TrainingData
 from core_vits.train.distributed import at_most_every, make_fabric
 from core_vits.train.errors import TrainingError
+from core_vits.train.graphs import StepGraphs, step_graphs
 from core_vits.train.keeper import CheckpointKeeper
 from core_vits.train.metrics import MetricWindow
 from core_vits.train.models import VoiceModels
@@ -91,7 +92,9 @@ class Trainer:
         self.models.train()
         self.optimization = Optimization(self.models.model_g.parameters(), self.models.judges(), settings)
         weights = LossWeights(mel=settings.mel_weight, kl=settings.kl_weight)
-        self._step = AdversarialStep(self._fabric, self.models, self.optimization, weights, self._ranks)
+        self._step = AdversarialStep(
+            self._fabric, self.models, self.optimization, weights, self._ranks, self._step_graphs()
+        )
         self._room = RoomyStep(self._step, self._ranks, self._fabric.device, self._problem)
         # The step that follows draws from here on, whatever building the models took.
         seed_process(settings.seed, self._ranks.index)
@@ -116,6 +119,11 @@ class Trainer:
         self._last_good: Path | None = None
         self._failed_save = ""
         self._saved_at = self._fetched_at = time.monotonic()
+
+    def _step_graphs(self) -> StepGraphs | None:
+        if not self.settings.cuda_graphs:
+            return None
+        return step_graphs(self.models.parameters(), self._fabric.device, self.settings.precision, self._problem)
 
     # --- what others see -------------------------------------------------------------------------------------------
 

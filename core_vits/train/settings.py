@@ -41,6 +41,8 @@ class TrainSettings:
     precision: str = "32-true"
     tf32: bool = True
     """Whether a GPU may round the factors of float32 products to ten bits, as Piper does."""
+    cuda_graphs: bool = False
+    """Whether steps on a GPU are recorded once for each shape of a batch, and then started as a whole."""
     num_workers: int = 0
     """Processes that load batches; 0 = this one."""
     validate_every_epochs: int = 1

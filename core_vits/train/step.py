@@ -17,6 +17,7 @@ processes. Until then it can be given up and begun again, with the batch in part
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from lightning.fabric import Fabric
@@ -38,6 +39,7 @@ from core_vits.losses import (
 )
 from core_vits.spectrogram import mel_spectrogram
 from core_vits.synthesizer import TrainingOutput
+from core_vits.train.graphs import StepGraphs
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization, gradient_norm
 from core_vits.train.ranks import GradientMean, Ranks
@@ -55,6 +57,7 @@ class AdversarialStep:
         optimization: Optimization,
         weights: LossWeights,
         ranks: Ranks | None = None,
+        graphs: StepGraphs | None = None,
     ) -> None:
         """Listen to the gradients of the models.
 
@@ -64,6 +67,7 @@ class AdversarialStep:
             optimization: their optimizers.
             weights: of the loss terms.
             ranks: the processes that train together; found out if not given.
+            graphs: of these models, if steps shall be recorded.
         """
         self._fabric = fabric
         self._models = models
@@ -73,6 +77,8 @@ class AdversarialStep:
             fabric.setup_optimizers(optimizer) for optimizer in optimization.optimizers
         )
         self._weights = weights
+        self._graphs = graphs
+        self._begun = False
         ranks = ranks or Ranks(fabric)
         self._generator_mean = GradientMean(ranks, list(models.model_g.parameters()))
         self._judges_mean = GradientMean(ranks, list(models.judges()))
@@ -92,6 +98,7 @@ class AdversarialStep:
         """Forget the gradients of the last step."""
         for optimizer in (self._step_generator, self._step_judges):
             optimizer.zero_grad(set_to_none=True)
+        self._begun = True
 
     def add_gradients(self, batch: Batch, *, shares: Shares = ALONE, send: bool = True) -> Losses:
         """Add the gradients of a batch, or of a part of one, to those that are there.
@@ -104,6 +111,15 @@ class AdversarialStep:
         Returns:
             The losses times the shares.
         """
+        whole, self._begun = self._begun and send, False
+        if self._graphs is not None and whole:
+            # What is recorded can't send: all leave at its end, and the way to the others is not hidden.
+            losses = self._graphs.gradients(batch, shares, partial(self._add_gradients, send=False))
+            self.send()
+            return losses
+        return self._add_gradients(batch, shares, send=send)
+
+    def _add_gradients(self, batch: Batch, shares: Shares, *, send: bool) -> Losses:
         for mean in self._means:
             mean.listens = send
         with self._fabric.autocast():

@@ -39,6 +39,26 @@ def test_number_formats_are_those_of_the_generation(
     assert gpu.name in finding.message
 
 
+@pytest.mark.parametrize(
+    ("gpu", "training", "severity", "fix"),
+    [
+        (H100, {}, Severity.INFO, "cuda_graphs = true in [training]"),
+        (H100, {"cuda_graphs": True}, Severity.OK, ""),
+        (H100, {"batch_size": 400}, Severity.OK, ""),
+        (H100, {"precision": "16-mixed"}, Severity.OK, ""),
+        (H100, {"cuda_graphs": True, "precision": "16-mixed"}, Severity.INFO, ""),
+        (T4, {}, Severity.OK, ""),
+        (T4, {"cuda_graphs": True, "batch_size": 30}, Severity.WARNS,
+         "cuda_graphs = false or a smaller batch_size in [training]"),
+    ],
+)  # fmt: skip
+def test_recorded_steps_are_for_fast_cards_with_room(
+    gpu: Gpu, training: dict[str, object], severity: Severity, fix: str
+) -> None:
+    finding = about([gpu], **training)["doctor.gpu_graphs"]
+    assert (finding.severity, finding.fix) == (severity, fix)
+
+
 def test_the_weakest_of_the_gpus_used_decides() -> None:
     training = {"precision": "bf16-mixed", "launcher": "ddp"}
     assert about([H100, T4], devices=1, **training)["doctor.gpu_precision"].severity == Severity.OK

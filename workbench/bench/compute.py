@@ -23,6 +23,7 @@ from core_vits.dataset import Batch
 from core_vits.infer import Scales, synthesize
 from core_vits.synthesizer import Synthesizer
 from core_vits.train.distributed import compute_threads, make_fabric
+from core_vits.train.graphs import step_graphs
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
 from core_vits.train.settings import TrainSettings
@@ -90,12 +91,13 @@ def step(workspace: str | None, seconds: float) -> dict[str, Any]:
     threads = torch.get_num_threads()
     torch.set_num_threads(compute_threads(config, len(os.sched_getaffinity(0))))
     try:
-        fabric = make_fabric(TrainSettings(accelerator=training.accelerator, precision=training.precision))
+        chosen = TrainSettings(accelerator=training.accelerator, precision=training.precision, tf32=training.tf32)
+        fabric = make_fabric(chosen)
         with fabric.init_module():
             models = VoiceModels(config).train()
-        adversarial = AdversarialStep(
-            fabric, models, Optimization(models.model_g.parameters(), models.judges(), TrainSettings()), LossWeights()
-        )
+        optimization = Optimization(models.model_g.parameters(), models.judges(), chosen)
+        graphs = step_graphs(models.parameters(), fabric.device, chosen.precision) if training.cuda_graphs else None
+        adversarial = AdversarialStep(fabric, models, optimization, LossWeights(), graphs=graphs)
         on_cpu = fabric.device.type == "cpu"
         few = on_cpu and config.hidden_channels >= _WIDE_CHANNELS
         clips = min(training.batch_size, _CLIPS_ON_A_CPU) if few else training.batch_size

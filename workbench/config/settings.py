@@ -182,6 +182,7 @@ class TrainingSettings(Checked):
     accelerator: str = setting("auto", "auto, cpu or cuda.", one_of("auto", "cpu", "cuda"))
     precision: str = setting("32-true", "32-true, bf16-mixed or 16-mixed.", one_of("32-true", "bf16-mixed", "16-mixed"))
     tf32: bool = setting(True, "Whether a GPU may round the factors of float32 products to ten bits; faster.")
+    cuda_graphs: bool = setting(False, "Whether a GPU is given recorded steps, started as a whole; more memory.")
     num_workers: int = setting(0, "Processes that prepare batches; 0: the trainer does it.", between(0, 64))
     validate_every_epochs: int = setting(1, "Epochs between two validations.", at_least(1))
     checkpoint_every_epochs: int = setting(1, "Epochs between two checkpoints.", at_least(1))

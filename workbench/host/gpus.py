@@ -1,7 +1,7 @@
 """What the GPUs of this machine are, and which training settings suit them. Asks nvidia-smi; imports nothing heavy.
 
-Nothing of it has been measured on a GPU: which number formats a generation has is NVIDIA's word (CUDA C++ Programming
-Guide, compute capabilities), memory is an estimate from the counted size of what a step keeps.
+Which number formats a generation has is NVIDIA's word (CUDA C++ Programming Guide, compute capabilities). Memory is an
+estimate from the counted size of what a step keeps.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ def advise(gpus: Sequence[Gpu], training: TrainingSettings, quality: str) -> Ite
         return
     weakest = min(used, key=lambda gpu: (gpu.capability, gpu.megabytes))
     yield from _precision(weakest, training)
+    yield from _graphs(weakest, training, quality)
     smallest = min(used, key=lambda gpu: gpu.megabytes)
     fit = clips_that_fit(smallest, quality, training.precision)
     said = f"batch_size {training.batch_size}; by estimate about {fit} clips of up to 9 s fit into {smallest.name}"
@@ -109,3 +110,21 @@ def _precision(gpu: Gpu, training: TrainingSettings) -> Iterable[Finding]:
         severity, fix = Severity.OK, ""
         message = f"{where} has neither bfloat16 nor TF32; set is {training.precision}, which suits it"
     yield finding("gpu_precision", severity, subject, message, fix=fix)
+
+
+def _graphs(gpu: Gpu, training: TrainingSettings, quality: str) -> Iterable[Finding]:
+    """Whether recorded steps suit it: a fast card waits for launches, and needs the memory of two batches."""
+    fits = training.batch_size * 2 <= clips_that_fit(gpu, quality, training.precision)
+    fast = gpu.capability >= _HALF_AND_TF32
+    subject, is_set = "recorded steps", f"cuda_graphs is {'on' if training.cuda_graphs else 'off'}"
+    if training.cuda_graphs and training.precision == "16-mixed":
+        said, severity, fix = f"{is_set}, but steps in 16-mixed are not recorded", Severity.INFO, ""
+    elif training.cuda_graphs and not fits:
+        said = f"{is_set}; the memory of two batches is needed, which {gpu.name} hardly has"
+        severity, fix = Severity.WARNS, "cuda_graphs = false or a smaller batch_size in [training]"
+    elif fast and fits and not training.cuda_graphs and training.precision != "16-mixed":
+        said = f"{is_set}; {gpu.name} is so fast that it waits for most kernels of a step to be launched"
+        severity, fix = Severity.INFO, "cuda_graphs = true in [training]"
+    else:
+        said, severity, fix = f"{is_set}, which suits {gpu.name}", Severity.OK, ""
+    yield finding("gpu_graphs", severity, subject, said, fix=fix)
