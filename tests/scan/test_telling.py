@@ -223,8 +223,8 @@ def test_a_crash_of_the_decoder_is_a_finding_about_one_file(
     from workbench.workers.targets.health_work import Block, Work
 
     wav = str(dataset / "wavs")
-    monkeypatch.setattr("workbench.workers.targets.health_work.Processes", _Fragile)
-    done = Work(wav, str(dataset)).lost(Block(names=("1.wav", "2.wav")))
+    monkeypatch.setattr("workbench.executors.Processes", _Fragile)
+    done = Work(wav).lost(Block(names=("1.wav", "2.wav")))
     assert done.examined["1.wav"].container.problem == ""
     assert "crashes the decoder" in done.examined["2.wav"].container.problem
 
