@@ -148,17 +148,20 @@ class Cutter:
         """A group that ended its process twice, recording by recording, which takes the least memory.
 
         Raises:
-            DatasetError: one of them does it alone.
+            DatasetError: one of them does it alone, or each process ends.
         """
         recordings = [Group([path]) for path in group.paths]
         texts = [Group([], [text]) for text in group.texts]
-        made = one_by_one(self, [*recordings, *texts], _end)
+        # Nothing first: whether processes can live here at all.
+        made = one_by_one(self, [Group([]), *recordings, *texts], _end)
         phonemes = {text: sentences for part in made for text, sentences in part.phonemes.items()}
         return Made([clip for part in made for clip in part.cuts], phonemes)
 
 
 def _end(single: Group) -> Made:
     """Not a row to leave out: with more memory the recording might be cut, and the dataset would be another one."""
+    if not single.paths and not single.texts:
+        raise DatasetError("processes that prepare recordings end as soon as they start; try --executor here.")
     what = f"the recording {single.paths[0]}" if single.paths else f"the text '{single.texts[0]}'"
     raise DatasetError(
         f"{what} ended the process that prepares it, twice: it crashes a library, or needs more memory than there is. "
