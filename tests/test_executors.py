@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -103,6 +104,20 @@ def test_the_first_piece_runs_here_if_it_is_wanted(processes: Processes) -> None
     first, *others = processes.run(process_of, range(6), never, first_here=True)
     assert first == os.getpid()
     assert os.getpid() not in others
+
+
+def test_neither_the_first_piece_here_nor_a_start_waits_for_processes(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    submit = processes._pool.submit
+    monkeypatch.setattr(processes._pool, "submit", lambda *task: submit(*task) if gate.wait(40) else None)
+    processes.start(os.getpid)
+    results = processes.run(process_of, range(3), never, first_here=True)
+    assert next(results) == os.getpid()
+    assert not gate.is_set()
+    gate.set()
+    assert len(list(results)) == 2
 
 
 @pytest.mark.parametrize("elsewhere", SOMEWHERE, indirect=True)

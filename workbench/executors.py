@@ -6,6 +6,7 @@ the pieces to an executor; results come back in the order of the pieces, while l
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import multiprocessing
@@ -18,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from typing import Any, Protocol, TypeVar
 
 from workbench.errors import EnvironmentProblem
@@ -151,18 +153,26 @@ class Processes:
         self.at_once = processes
         self._preload = preload
         self._pool = self._begin()
+        self._starting: threading.Thread | None = None
 
     def _begin(self) -> ProcessPoolExecutor:
         # numpy, onnxruntime and soxr have threads here, and what a fork copies of them does not work. So processes are
         # forked from a server that has one thread and has imported the modules: they cost a quarter of new ones.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["workbench.one_thread", *self._preload])
+        forkserver.ensure_running()
         return ProcessPoolExecutor(self.at_once, mp_context=context, initializer=_set_up, initargs=({**os.environ},))
 
     def start(self, ready: Callable[[], object]) -> None:
         """See `Executor`."""
-        for _ in range(self.at_once):
-            self._submit(ready)
+        # In a thread: whoever asks for a process waits until the server has imported its modules.
+        self._starting = threading.Thread(target=self._start, args=(ready,), daemon=True)
+        self._starting.start()
+
+    def _start(self, ready: Callable[[], object]) -> None:
+        with contextlib.suppress(OSError, EOFError, RuntimeError):  # the first piece will meet the same
+            for _ in range(self.at_once):
+                self._submit(ready)
 
     def run(
         self,
@@ -180,10 +190,11 @@ class Processes:
             while len(waiting) < _AHEAD * self.at_once and (piece := next(coming, None)) is not None:
                 waiting.append((piece, self._submit(function, piece)))
 
-        first = next(coming, None) if first_here else None
-        hand_out()
-        if first is not None:
+        if first_here and (first := next(coming, None)) is not None:
+            if self._starting is None:
+                self.start(_nothing)
             yield function(first)
+        hand_out()
         while waiting:
             piece, future = waiting.popleft()
             try:
@@ -219,7 +230,13 @@ class Processes:
 
     def close(self) -> None:
         """See `Executor`."""
+        if self._starting is not None:
+            self._starting.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _nothing() -> None:
+    """For processes that are only to start."""
 
 
 def _set_up(environment: Mapping[str, str]) -> None:
