@@ -269,6 +269,10 @@ class CacheWriter:
         """Whether the clip is there; its audio is compared with its checksum when it is read."""
         return key in self._entries
 
+    def __len__(self) -> int:
+        """Clips that are there, whatever table they are for."""
+        return len(self._entries)
+
     def entry(self, key: str) -> Entry:
         """A clip that is there.
 

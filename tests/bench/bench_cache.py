@@ -2,9 +2,10 @@
 
 Synthetic clips of a real dataset's size (8,397 of 1.5 to 6.7 s) are written both ways: as Piper keeps them, audio,
 phoneme ids and spectrogram in a file each, by torch.save; and into our cache. Then both are read in the same random
-order, in turns, up to the float32 audio and ids that a batch is made of (Piper's side gets the spectrogram with it).
-Ours is read twice: a checksum is compared the first time that a process reads a clip. CPU time, one thread. At the end
-a start is timed that finds every clip prepared: each recording is looked at, none is read.
+order, in turns, up to the float32 audio and ids that a batch is made of, as each one's loader reads them: Piper's by
+torch.load, which brings the spectrogram along, ours by `ClipDataset`. Ours is read twice: a checksum is compared the
+first time that a process reads a clip. CPU time, one thread. At the end a start is timed that finds every clip
+prepared: each recording is looked at, none is read.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import torch
 from core_vits.audio import from_int16
 from core_vits.cache import CacheReader, CacheSettings, CacheWriter, cache_folder
 from core_vits.config import AudioConfig
+from core_vits.dataset import ClipDataset
 from core_vits.recordings import Recordings
 from core_vits.spectrogram import linear_spectrogram
 from workbench.config import load_workspace
@@ -91,11 +93,11 @@ def read_pt(folder: Path, order: list[int]) -> None:
             torch.load(folder / f"{number}.{name}.pt", weights_only=True)
 
 
-def read_ours(reader: CacheReader, order: list[int]) -> None:
+def read_ours(dataset: ClipDataset, order: list[int]) -> None:
     for number in order:
-        entry = reader.entries[str(number)]
-        torch.from_numpy(from_int16(reader.audio(entry)))
-        torch.tensor(entry.phoneme_ids)
+        clip = dataset[number]
+        torch.from_numpy(from_int16(clip.audio_S))
+        torch.from_numpy(clip.phoneme_ids_T)
 
 
 def size(folder: Path) -> tuple[int, int]:
@@ -115,7 +117,7 @@ def bench_files(root: Path, count: int, turns: int) -> None:
         random.Random(turn).shuffle(order)
         part = order[: max(1, count // turns)]
         reads["Piper's files"].append(cpu_seconds(lambda part=part: read_pt(root / "pt", part)) / len(part) * 1e6)
-        fresh = CacheReader(reader.folder)
+        fresh = ClipDataset(CacheReader(reader.folder), [str(number) for number in range(count)], AudioConfig())
         first.append(cpu_seconds(lambda part=part, fresh=fresh: read_ours(fresh, part)) / len(part) * 1e6)
         reads["our cache"].append(cpu_seconds(lambda part=part, fresh=fresh: read_ours(fresh, part)) / len(part) * 1e6)
     print(f"{count} clips, {sum(len(audio) for audio, _ in made) / 22_050 / 3600:.1f} h, one thread\n")

@@ -3,7 +3,8 @@
 The demo's recordings, resampled to 22,050 Hz and several times over, each time a little different, go through both from
 the recording to the cache: decode, resample, cut silence, phonemize, write (Piper computes spectrograms too; they are
 what its cache holds). Piper's is its own code, in one process as it does it. Processes take turns, A B A B; a turn's
-imports are not counted. One core means that the process may use no other.
+imports are not counted, but those of the processes that it starts are. One core means that the process may use no
+other. Ours also prepares four times as many: what a clip more costs, and what is left of the time for the start.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from core_vits.manifest import read_metadata
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parent.parent
+TIMES = 4
 DEMO = REPO / "workbench" / "demo"
 
 
 def dataset(folder: Path, clips: int) -> float:
-    """Write it; seconds of audio."""
+    """Write it, and the table of its first part; seconds of audio of the part."""
     (folder / "wavs").mkdir()
     rows, seconds = [], 0.0
     demo = [
@@ -44,9 +46,10 @@ def dataset(folder: Path, clips: int) -> float:
         text = " ".join([*words[turn:], *words[:turn]])  # of its length, but no phonemizer has seen it yet
         soundfile.write(folder / "wavs" / f"{number:05d}.wav", samples, 22_050)
         rows.append(f"{number:05d}|{text}\n")
-        seconds += len(samples) / 22_050
+        seconds += len(samples) / 22_050 * (number < clips // TIMES)
     (folder / "metadata.csv").write_text("".join(rows), "utf-8")
     (folder / "first.csv").write_text("".join(rows[:2]), "utf-8")
+    (folder / "part.csv").write_text("".join(rows[: clips // TIMES]), "utf-8")
     (folder / "workbench.toml").write_text(
         '[voice]\nname = "bench"\nlanguage = "ru"\n[dataset]\nmetadata = "metadata.csv"\naudio = "wavs"\n'
     )
@@ -77,33 +80,59 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     peer = Path(os.environ.get("WORKBENCH_PEER_PYTHON") or REPO / ".venv-peer" / "bin" / "python")
     folder = Path(tempfile.mkdtemp(prefix="bench-prepare-"))
+    sides: dict[str, tuple[list[str], int]] = {
+        f"ours, {count} core{'s' * (count > 1)}": ([sys.executable, str(HERE / "prepare_of_ours.py")], count)
+        for count in sorted({1, len(cores)})
+    }
+    if peer.is_file():
+        sides = {"Piper, 1 core": ([str(peer), str(HERE / "prepare_of_piper.py")], 1), **sides}
+    else:
+        print(f"Piper's side needs its environment, which is not at {peer} (run `make peer`)")
+    part: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+    whole: dict[str, list[dict[str, float]]] = {name: [] for name in sides if name.startswith("ours")}
+    load = os.getloadavg()[0]
     try:
-        seconds = dataset(folder, options.clips)
-        ours = [sys.executable, str(HERE / "prepare_of_ours.py"), str(folder), "CACHE"]
-        sides = {
-            f"ours, {count} core{'s' * (count > 1)}": ([*ours, str(count)], set(cores[:count]))
-            for count in sorted({1, len(cores)})
-        }
-        if peer.is_file():
-            piper = [str(peer), str(HERE / "prepare_of_piper.py"), str(folder), "CACHE"]
-            sides = {"Piper, 1 core": (piper, set(cores[:1])), **sides}
-        else:
-            print(f"Piper's side needs its environment, which is not at {peer} (run `make peer`)")
-        seen: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+        seconds = dataset(folder, TIMES * options.clips)
         for _ in range(options.turns):
-            for name, (command, own) in sides.items():
-                seen[name].append(run(command, own, folder))
+            for table, seen in (("part.csv", part), ("metadata.csv", whole)):
+                for name in seen:
+                    command, count = sides[name]
+                    seen[name].append(run([*command, str(folder), "CACHE", table], set(cores[:count]), folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"{options.clips} clips, {seconds / 60:.0f} min, medians of {options.turns} turns\n")
+    print(f"{options.clips} clips, {seconds / 60:.0f} min, medians of {options.turns} turns; load before: {load:.1f}\n")
+    tell_part(part, options.clips)
+    tell_growth(part, whole, options.clips)
+
+
+def median(turns: list[dict[str, float]], key: str) -> float:
+    return statistics.median(turn[key] for turn in turns)
+
+
+def tell_part(part: dict[str, list[dict[str, float]]], clips: int) -> None:
     print(f"{'':>16}{'CPU ms/clip':>13}{'wall ms/clip':>14}{'clips/s':>9}{'faster, CPU':>13}{'faster, wall':>14}")
     first: dict[str, float] = {}
-    for name, turns in seen.items():
-        cpu, wall = (statistics.median(turn[key] for turn in turns) / options.clips * 1e3 for key in ("cpu", "wall"))
+    for name, turns in part.items():
+        cpu, wall = (median(turns, key) / clips * 1e3 for key in ("cpu", "wall"))
         first = first or {"cpu": cpu, "wall": wall}
         print(
             f"{name:>16}{cpu:13.1f}{wall:14.1f}{1e3 / wall:9.1f}"
             f"{first['cpu'] / cpu:12.2f}x{first['wall'] / wall:13.2f}x"
+        )
+
+
+def tell_growth(part: dict[str, list[dict[str, float]]], whole: dict[str, list[dict[str, float]]], clips: int) -> None:
+    """What a clip more costs, and what the time of the part has beside that."""
+    print(f"\nand {TIMES * clips} clips:")
+    print(f"{'':>16}{'a clip more: CPU ms':>21}{'wall ms':>9}{'faster, wall':>14}{'start: CPU s':>14}{'wall s':>8}")
+    first = 0.0
+    for name, turns in whole.items():
+        more = {key: (median(turns, key) - median(part[name], key)) / ((TIMES - 1) * clips) for key in ("cpu", "wall")}
+        start = {key: median(part[name], key) - clips * more[key] for key in ("cpu", "wall")}
+        first = first or more["wall"]
+        print(
+            f"{name:>16}{more['cpu'] * 1e3:21.1f}{more['wall'] * 1e3:9.1f}{first / more['wall']:13.2f}x"
+            f"{start['cpu']:14.2f}{start['wall']:8.2f}"
         )
 
 

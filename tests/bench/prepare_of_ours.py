@@ -1,4 +1,4 @@
-"""One turn of our preprocessing for `bench_prepare.py`: FOLDER CACHE PROCESSES."""
+"""One turn of our preprocessing for `bench_prepare.py`: FOLDER CACHE TABLE, on the cores that this process may use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import forkserver
 from pathlib import Path
 
 from workbench.config import Workspace, load_workspace
@@ -15,32 +16,36 @@ from workbench.train.clips import ClipBuild
 from workbench.workers.targets.frontend import front_end
 
 
-def prepare(workspace: Workspace, processes: int) -> None:
+def prepare(workspace: Workspace) -> None:
     front = front_end(workspace, Host.load(workspace))
-    clips = ClipBuild(workspace, front, lambda *_: None, processes=processes).run()
+    clips = ClipBuild(workspace, front, lambda *_: None).run()
     front.close()
     if clips.dropped or not clips.made:
         raise SystemExit(f"{clips.made} clips made, dropped {clips.dropped[:3]}")
 
 
 def cpu() -> float:
-    """CPU seconds of this process and of those that it started and that have ended."""
+    """CPU seconds of this process and of those that it started, which are counted when they have ended."""
+    forkserver._forkserver._stop()
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def main() -> None:
-    folder, cache, processes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    folder, cache, table = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     workspace = load_workspace(folder)
-    first = replace(
-        workspace,
-        dataset=replace(workspace.dataset, metadata="first.csv"),
-        paths=replace(workspace.paths, cache=f"{cache}/first"),
-    )
-    prepare(first, 1)
+
+    def of(table: str) -> Workspace:
+        dataset, paths = workspace.dataset, workspace.paths
+        return replace(
+            workspace, dataset=replace(dataset, metadata=table), paths=replace(paths, cache=f"{cache}/{table}")
+        )
+
+    prepare(of("first.csv"))
     begin, begin_cpu = time.perf_counter(), cpu()
-    prepare(replace(workspace, paths=replace(workspace.paths, cache=f"{cache}/all")), processes)
-    print(json.dumps({"wall": time.perf_counter() - begin, "cpu": cpu() - begin_cpu}))
+    prepare(of(table))
+    wall = time.perf_counter() - begin
+    print(json.dumps({"wall": wall, "cpu": cpu() - begin_cpu}))
 
 
 if __name__ == "__main__":

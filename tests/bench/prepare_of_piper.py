@@ -1,4 +1,4 @@
-"""One turn of Piper's preprocessing for `bench_prepare.py`; runs in the peer's environment: FOLDER CACHE."""
+"""One turn of Piper's preprocessing for `bench_prepare.py`; runs in the peer's environment: FOLDER CACHE TABLE."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> None:
         librosa.load(next((folder / "wavs").iterdir()), sr=rate, mono=True)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     VitsDataModule(
-        csv_path=folder / "metadata.csv",
+        csv_path=folder / sys.argv[3],
         cache_dir=cache / "all",
         espeak_voice="ru",
         config_path=cache / "config.json",

@@ -43,7 +43,7 @@ def test_shards_are_prepared_checked_and_named(workbench: Command, project: Proj
     assert (rest.json["clips"], rest.json["made"], rest.json["shard"]) == (4, 2, None)
     assert [item["file"] for item in rest.json["dropped"]] == ["lost"]
     done = workbench("prepare", "--check")
-    assert (done.code, done.out) == (0, "all 4 clips are prepared\n")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "all 4 clips are prepared")
 
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "1/", "/3", "a/b", "1/3/5", "-1/3", "1/0", ""])
@@ -53,9 +53,39 @@ def test_a_shard_that_is_none_is_refused_in_one_line(workbench: Command, folder:
     assert "is no part such as 2/16" in outcome.error
 
 
-def test_looking_and_making_are_not_mixed(workbench: Command, project: Project) -> None:
-    outcome = workbench("prepare", "--check", "--shard", "1/2")
-    assert (outcome.code, outcome.error) == (2, "--check only looks; leave out --shard and --verify")
+@pytest.mark.parametrize("option", ["--shard=1/2", "--verify", "--executor=processes"])
+def test_looking_and_making_are_not_mixed(workbench: Command, project: Project, option: str) -> None:
+    outcome = workbench("prepare", "--check", option)
+    assert (outcome.code, outcome.error) == (2, "--check only looks; leave out --shard, --verify and --executor")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", ["here", "processes", "ray"])
+def test_clips_are_cut_where_it_is_said(workbench: Command, project: Project, name: str) -> None:
+    if name == "ray":
+        pytest.importorskip("ray")
+    made = workbench("prepare", "--executor", name, "--json")
+    assert made.code == 0, made.err
+    assert (made.json["clips"], made.json["made"]) == (4, 4)
+
+
+def test_an_executor_that_is_none_is_refused_in_one_line(workbench: Command, project: Project) -> None:
+    outcome = workbench("prepare", "--executor", "slurm")
+    assert outcome.code == 2
+    assert "argument --executor: invalid choice: 'slurm' (choose from" in outcome.error
+
+
+@pytest.mark.parametrize("verb", ["prepare", "health"])
+def test_ray_that_is_not_installed_is_one_line(
+    workbench: Command, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "ray.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "without"))
+    outcome = workbench(verb, "--executor", "ray")
+    assert outcome.code == 2
+    assert "pip install 'voice-workbench[ray]'" in outcome.err.splitlines()[-1]
+    assert "Traceback" not in outcome.err
 
 
 def test_a_dataset_that_can_not_be_prepared_is_one_line(workbench: Command, project: Project, folder: Path) -> None:

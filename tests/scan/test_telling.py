@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local_ray import local_ray
 from scan_sounds import speech, write
 
 from core_vits import file_stamp
@@ -194,11 +195,18 @@ def test_a_second_scan_measures_only_what_changed(dataset: Path, monkeypatch: py
     assert 4 in changed
 
 
-def test_every_executor_gives_the_same_report(dataset: Path) -> None:
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "name",
+    ["processes", pytest.param("ray", marks=pytest.mark.filterwarnings("ignore"))],  # Ray's own warnings
+)
+def test_every_executor_gives_the_same_report(dataset: Path, name: str) -> None:
+    if name == "ray":
+        local_ray()
     here = scan(str(dataset), executor_name="here")
     for file in (dataset / ".cache").rglob("*.jsonl"):
         file.unlink()
-    assert scan(str(dataset), executor_name="processes") == here
+    assert scan(str(dataset), executor_name=name) == here
 
 
 def test_parts_that_were_measured_apart_are_all_that_a_scan_needs(
@@ -223,8 +231,8 @@ def test_a_crash_of_the_decoder_is_a_finding_about_one_file(
     from workbench.workers.targets.health_work import Block, Work
 
     wav = str(dataset / "wavs")
-    monkeypatch.setattr("workbench.workers.targets.health_work.Processes", _Fragile)
-    done = Work(wav, str(dataset)).lost(Block(names=("1.wav", "2.wav")))
+    monkeypatch.setattr("workbench.executors.Processes", _Fragile)
+    done = Work(wav).lost(Block(names=("1.wav", "2.wav")))
     assert done.examined["1.wav"].container.problem == ""
     assert "crashes the decoder" in done.examined["2.wav"].container.problem
 

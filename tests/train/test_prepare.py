@@ -9,9 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +22,8 @@ from small_project import RATE, Project, prepared
 import workbench_espeak
 from core_vits.audio import to_int16
 from core_vits.cache import CacheReader, CacheWriter
-from workbench.host import Host
 from workbench.jobs import rundir
-from workbench.jobs.start import run_workspace
-from workbench.train.clips import ClipBuild
-from workbench.train.cutting import Cut, CutPlan, Group, Made, cut_all, group_size, processes_for
 from workbench.train.prepare import main
-from workbench.workers.targets.frontend import front_end
 
 pytestmark = pytest.mark.skipif(bool(workbench_espeak.available()), reason=workbench_espeak.available() or "there")
 
@@ -282,100 +275,6 @@ def test_it_says_how_far_it_is(project: Project, monkeypatch: pytest.MonkeyPatch
     assert all(item["total"] == 6 for item in clips)
     assert clips[3]["eta_seconds"] >= 0
     assert all((item["phase"], item["state"]) == ("prepare", "running") for item in seen)
-
-
-@pytest.mark.timeout(240)
-def test_several_processes_cut_exactly_as_one_does(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wavs = sorted((shared / "fixtures/dataset/wavs").glob("*.wav"))
-    broken = tmp_path / "broken.wav"
-    broken.write_bytes(b"no sound")
-    paths = [*wavs, broken, *wavs, *wavs, broken, *wavs]
-    plan = CutPlan(22_050, True, 0.25, 0.25)
-    monkeypatch.setattr("workbench.train.cutting._LONGEST_IN_A_BATCH", 30_000)  # here; the others have the default
-    groups = [Group(paths[begin : begin + 5]) for begin in range(0, len(paths), 5)]
-    one, two = ([clip for made in cut_all(groups, plan, processes) for clip in made.cuts] for processes in (1, 2))
-    for first, second in zip(one, two, strict=True):
-        if isinstance(first, Cut):
-            assert isinstance(second, Cut)
-            assert np.array_equal(first.samples, second.samples)
-            assert first.seconds_trimmed == second.seconds_trimmed
-        else:
-            assert first == second
-            assert "can't be decoded" in first
-
-
-def test_as_many_processes_cut_as_there_are_cores_and_enough_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    assert [processes_for(clips) for clips in (0, 6, 199, 200, 1_000, 8_397)] == [1, 1, 1, 2, 10, 64]
-    assert [group_size(clips, processes) for clips, processes in ((6, 1), (200, 2), (8_397, 64))] == [8, 25, 32]
-
-
-def test_processes_that_cut_compute_on_one_thread_and_ours_keeps_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[str | None] = []
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-
-    class Pool:
-        def __init__(self, *_: object, **__: object) -> None:
-            pass
-
-        def submit(self, *_: object) -> Future[Made]:
-            started.append(os.environ.get("OMP_NUM_THREADS"))
-            future: Future[Made] = Future()
-            future.set_result(Made(["no clip"]))
-            return future
-
-        def shutdown(self, **_: object) -> None:
-            pass
-
-    monkeypatch.setattr("workbench.train.cutting.ProcessPoolExecutor", Pool)
-    groups = [Group([Path("a.wav")]), Group([Path("b.wav")])]
-    made = list(cut_all(groups, CutPlan(RATE, False, 0, 0), processes=2))
-    assert [clip for group in made for clip in group.cuts] == ["no clip", "no clip"]
-    assert started == ["1", "1"]
-    assert (os.environ["OMP_NUM_THREADS"], os.environ.get("OPENBLAS_NUM_THREADS")) == ("7", None)
-
-
-@pytest.mark.timeout(240)
-def test_several_processes_phonemize_exactly_as_one_does(project: Project, tmp_path: Path) -> None:
-    project.clip("nothing", "…")
-    for number in range(10, 30):
-        project.clip(f"clip{number}", f"И это предложение, оно номер {number}.", seed=number)
-    workspace = run_workspace(project.run())
-    seen = []
-    for processes in (1, 2):
-        own = replace(workspace, paths=replace(workspace.paths, cache=str(tmp_path / str(processes))))
-        front = front_end(own, Host.load(own))
-        asked: list[str] = []
-        real = front._phonemize  # type: ignore[attr-defined]
-        front._phonemize = lambda texts, asked=asked, real=real: asked.extend(texts) or real(texts)  # type: ignore[attr-defined]
-        clips = ClipBuild(own, front, lambda *_: None, processes=processes).run()
-        front.close()
-        seen.append(
-            ([(entry.key, entry.phoneme_ids) for entry in clips.entries], [item.reason for item in clips.dropped])
-        )
-        assert bool(asked) == (processes == 1), "two leave the phonemes to the processes that cut"
-    assert seen[0] == seen[1]
-    assert seen[0][1] == ["its text gives no phonemes"]
-    one, two = (next((tmp_path / count).glob("phonemes/*")).read_text().split("\n") for count in ("1", "2"))
-    assert sorted(one) == sorted(two)
-
-
-def test_recordings_are_asked_for_group_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    happened: list[str] = []
-
-    def groups() -> Iterator[Group]:
-        for name in "abc":
-            happened.append(f"draw {name}")
-            yield Group([Path(name)])
-
-    monkeypatch.setattr("workbench.train.cutting.cut", lambda paths, *_: [str(paths[0])])
-    for result in cut_all(groups(), CutPlan(RATE, False, 0, 0), processes=1):
-        (name,) = result.cuts
-        happened.append(f"have {name}")
-    assert happened == ["draw a", "have a", "draw b", "have b", "draw c", "have c"]
 
 
 def test_it_needs_no_torch(project: Project) -> None:

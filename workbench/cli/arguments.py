@@ -115,6 +115,12 @@ def _prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="read every recording and all prepared audio again, changed or not"
     )
+    parser.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        default="auto",
+        help="where recordings are cut: here, in processes, on a Ray cluster (default auto)",
+    )
 
 
 def _train(parser: argparse.ArgumentParser) -> None:

@@ -22,8 +22,8 @@ def run_prepare(args: argparse.Namespace, console: Console) -> int:
     """Make the clips of the dataset, or look which are missing; exit code 1 when some are."""
     from workbench.workers import Worker
 
-    if args.check and (args.shard or args.verify):
-        raise ConfigError("--check only looks; leave out --shard and --verify")
+    if args.check and (args.shard or args.verify or args.executor != "auto"):
+        raise ConfigError("--check only looks; leave out --shard, --verify and --executor")
     workspace = open_workspace(args)
     check_dataset(workspace)
     check_front_end(workspace, open_host(args, workspace, console))
@@ -38,6 +38,7 @@ def run_prepare(args: argparse.Namespace, console: Console) -> int:
             workspace_file=file,
             shard=args.shard,
             verify=args.verify,
+            executor_name=args.executor,
         )
     _tell(report, workspace, console)
     return OK

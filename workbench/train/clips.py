@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core_vits.cache import CacheSettings, CacheWriter, Entry, Shard, cache_folder, clip_key, shards_of
@@ -14,11 +14,13 @@ from core_vits.phonemes import NUM_SYMBOLS
 from core_vits.recordings import Recordings
 from workbench.config import HOP_LENGTH, Workspace
 from workbench.config.settings import TEXT
+from workbench.executors import Executor, check, executor
 from workbench.jobs.checks import not_found
 from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
-from workbench.train.cutting import Cut, CutPlan, Group, cut_all, group_size, processes_for
+from workbench.train.cutting import Cut, CutPlan, Cutter, Group, Made, group_size, worth_starting
 from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings
+from workbench.workers.targets.process_front import phoneme_settings, use_front
 
 Progress = Callable[[int, int, str, float | None], None]
 """Called with done, total, what is done, and the seconds that are left where that is known; what it raises ends it."""
@@ -154,7 +156,7 @@ class ClipBuild:
         *,
         shard: Shard | None = None,
         verify: bool = False,
-        processes: int | None = None,
+        executor_name: str = "auto",
     ) -> None:
         """
         Args:
@@ -163,29 +165,52 @@ class ClipBuild:
             progress: hears how far it is.
             shard: the rows that are prepared; None: all.
             verify: read all recordings and all cached audio again.
-            processes: that cut; None: as many as there are cores, if there is enough to do.
+            executor_name: where recordings are cut; see `workbench.executors.NAMES`.
+
+        Raises:
+            EnvironmentProblem: the executor can't be used here.
         """
+        check(executor_name)
         self._workspace = workspace
         self._front = front
         self._progress = progress
         self._shard = shard
         self._verify = verify
-        self._processes = processes
-        self._settings = cache_settings(workspace, front)
+        self._executor_name = executor_name
+        self._executor: Executor | None = None
+        self._settings = settings = cache_settings(workspace, front)
+        self._cutter = Cutter(
+            CutPlan(
+                settings.sample_rate, settings.trim_silence, settings.keep_seconds_before, settings.keep_seconds_after
+            ),
+            phoneme_settings(workspace, front),
+        )
 
     def run(self) -> Clips:
         """Prepare everything.
 
         Raises:
-            DatasetError: a process died.
+            DatasetError: a recording or a text ends the process that prepares it.
             CacheError: the cache can't be written.
             ManifestError: the metadata can't be read.
+            EnvironmentProblem: the executor can't be used here.
         """
+        use_front(self._front)
+        try:
+            return self._run()
+        finally:
+            use_front(None)
+            if self._executor is not None:
+                self._executor.close()
+
+    def _run(self) -> Clips:
         manifest, shard = read_table(self._workspace), self._shard
         rows = [row for place, row in enumerate(manifest.rows) if shard is None or shard.has(place)]
         with CacheWriter(self._workspace.cache, self._settings, shard) as writer:
             if self._verify or (shard is None and writer.suspect):
                 writer.verify(lambda done, total: self._progress(done, total, "reading prepared audio again", None))
+            # So many are new at least: processes start while recordings are looked up.
+            self._start(len(rows) - len(writer), rows)
             recordings = known_recordings(self._workspace, self._settings, shard, trust=not self._verify)
             plan = Lookup(self._workspace, self._settings, self._progress).run(rows, recordings, writer.__contains__)
             recordings.save()
@@ -199,38 +224,42 @@ class ClipBuild:
         plan.dropped.sort(key=lambda item: item.line)
         return Clips(left, entries, manifest.rows, plan.recorded, plan.dropped, made, writer.folder)
 
+    def _start(self, clips: int, rows: Sequence[Row]) -> None:
+        """Start processes if so many clips are worth it."""
+        if worth_starting(clips) > 1:
+            self._executor = self._executor_for(clips)
+            # After a scan, all phonemes are known.
+            cutter = self._cutter if self._front.unknown(rows) else replace(self._cutter, phonemes=None)
+            self._executor.start(cutter.ready)
+
+    def _executor_for(self, clips: int) -> Executor:
+        return executor(self._executor_name, at_once=worth_starting(clips), preload=[Cutter.__module__])
+
     def _make(self, plan: Plan, writer: CacheWriter) -> int:
         """Phonemize, cut and cache the recordings that are new; how many."""
-        settings, todo = self._settings, plan.todo
         # Clips of one length are heard together at no loss, and no process is left with the longest at the end.
-        todo.sort(key=lambda new: -new.bytes)
-        processes = self._processes or processes_for(len(todo))
-        size = group_size(len(todo), processes)
-        cutting = CutPlan(
-            settings.sample_rate, settings.trim_silence, settings.keep_seconds_before, settings.keep_seconds_after
-        )
-        parts = [todo[begin : begin + size] for begin in range(0, len(todo), size)]
-        # Phonemes take as long as half a cut: where several processes cut, they phonemize what this one does not know.
-        several = processes > 1
-        groups = (
-            Group([new.path for new in part], self._front.unknown([new.row for new in part]) if several else ())
-            for part in parts
-        )
+        todo = sorted(plan.todo, key=lambda new: -new.bytes)
         watch = Stopwatch(sum(new.bytes for new in todo), len(todo), self._progress)
         made = 0
-        results = cut_all(groups, cutting, processes, self._workspace)
-        try:
-            for part, result in zip(parts, results, strict=True):
-                self._front.learn(result.phonemes)
-                spoken = self._front.read([new.row for new in part])
-                for new, words, clip in zip(part, spoken, result.cuts, strict=True):
-                    watch.look()
-                    made += self._put(new, words, clip, plan, writer)
-                    watch.done(new.bytes)
-        finally:
-            results.close()
+        for part, result in self._cut(todo):
+            self._front.learn(result.phonemes)
+            spoken = self._front.read([new.row for new in part])
+            for new, words, clip in zip(part, spoken, result.cuts, strict=True):
+                watch.look()
+                made += self._put(new, words, clip, plan, writer)
+                watch.done(new.bytes)
         self._progress(len(todo), len(todo), "clips", None)
         return made
+
+    def _cut(self, todo: Sequence[New]) -> Iterator[tuple[Sequence[New], Made]]:
+        """Groups of recordings in their order, with what the executor makes of them."""
+        if not todo:
+            return
+        self._executor = work = self._executor or self._executor_for(len(todo))
+        size = group_size(len(todo), work.at_once)
+        parts = [todo[begin : begin + size] for begin in range(0, len(todo), size)]
+        groups = (Group([new.path for new in part], self._front.unknown([new.row for new in part])) for part in parts)
+        yield from zip(parts, work.run(self._cutter, groups, self._cutter.lost), strict=True)
 
     def _put(self, new: New, spoken: Spoken, clip: Cut | str, plan: Plan, writer: CacheWriter) -> bool:
         """Cache a clip; False when there is none, which the plan is told."""

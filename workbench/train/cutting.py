@@ -1,16 +1,9 @@
-"""Recordings to cut 16-bit clips, in this process or in several, which then phonemize as well."""
+"""Recordings to cut 16-bit clips, and texts to phonemes meanwhile, a group at a time, on any executor."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import multiprocessing
-import os
-import signal
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,15 +21,13 @@ from core_vits.audio import (
     speech_span,
     to_int16,
 )
-from workbench.config import Workspace
 from workbench.errors import DatasetError
-from workbench.host import Host
-from workbench.workers.targets.frontend import TextFrontEnd
+from workbench.executors import one_by_one
 from workbench.workers.targets.phoneme_memo import Sentences
+from workbench.workers.targets.process_front import PhonemeSettings, load_front, phonemes_here
 
-# A process imports onnxruntime first, which takes as long as cutting 25 clips.
+# To start a process takes as long as cutting ten clips, and it ends when the last group does.
 _CLIPS_A_PROCESS = 100
-_PR_SET_PDEATHSIG = 1
 # Recordings that are listened to at once: half the time of one after the other, and more gain nothing.
 _LARGEST_GROUP, _SMALLEST_GROUP = 32, 8
 _LONGEST_IN_A_BATCH = 60 * VAD_RATE
@@ -106,9 +97,9 @@ def _as_cut(samples: Samples, span: Span, sample_rate: int) -> Cut | str:
     return Cut(pcm, (len(samples) - len(pcm)) / sample_rate)
 
 
-def processes_for(clips: int) -> int:
-    """How many processes to cut with: every core that this process may use, if each has enough to do."""
-    return max(1, min(len(os.sched_getaffinity(0)), clips // _CLIPS_A_PROCESS))
+def worth_starting(clips: int) -> int:
+    """Processes that have enough to do, if there are so many cores; 0 or 1: none."""
+    return clips // _CLIPS_A_PROCESS
 
 
 def group_size(clips: int, processes: int) -> int:
@@ -133,97 +124,52 @@ class Made:
     phonemes: Mapping[str, Sentences] = field(default_factory=dict)
 
 
-def cut_all(
-    groups: Iterable[Group], plan: CutPlan, processes: int, workspace: Workspace | None = None
-) -> Generator[Made, None, None]:
-    """Cut recordings, group by group, in their order.
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """Cuts a group; small, so that it can be sent to another process."""
 
-    Args:
-        groups: drawn one by one while earlier ones are cut.
-        plan: how.
-        processes: how many to use; 1: this one, which phonemizes nothing.
-        workspace: says how texts are phonemized.
+    plan: CutPlan
+    phonemes: PhonemeSettings | None = None
+    """None: texts stay as they are."""
 
-    Raises:
-        DatasetError: a process died.
-    """
-    if processes > 1:
-        yield from _in_processes(groups, plan, processes, workspace)
-        return
-    detector: SpeechDetector | None = None
-    for group in groups:
-        if plan.trim_silence and detector is None:
-            detector = SpeechDetector()
-        yield Made(cut(group.paths, plan, detector))
+    def __call__(self, group: Group) -> Made:
+        """Cut and phonemize."""
+        detector = _detector() if self.plan.trim_silence and group.paths else None
+        return Made(cut(group.paths, self.plan, detector), phonemes_here(self.phonemes, group.texts))
 
+    def ready(self) -> None:
+        """Load what a group will need."""
+        if self.plan.trim_silence:
+            _detector()
+        if self.phonemes is not None:
+            load_front(self.phonemes)
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """What is started meanwhile computes on one thread: every core has a process, and threads would wait for others."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    def lost(self, group: Group) -> Made:
+        """A group that ended its process twice, recording by recording, which takes the least memory.
+
+        Raises:
+            DatasetError: one of them does it alone, or each process ends.
+        """
+        recordings = [Group([path]) for path in group.paths]
+        texts = [Group([], [text]) for text in group.texts]
+        # Nothing first: whether processes can live here at all.
+        made = one_by_one(self, [Group([]), *recordings, *texts], _end)
+        phonemes = {text: sentences for part in made for text, sentences in part.phonemes.items()}
+        return Made([clip for part in made for clip in part.cuts], phonemes)
 
 
-def _in_processes(
-    groups: Iterable[Group], plan: CutPlan, processes: int, workspace: Workspace | None
-) -> Generator[Made, None, None]:
-    # Spawn, not fork: onnxruntime and soxr have threads, and what a fork copies of them does not work.
-    pool = ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(plan, workspace, os.getpid()),
+def _end(single: Group) -> Made:
+    """Not a row to leave out: with more memory the recording might be cut, and the dataset would be another one."""
+    if not single.paths and not single.texts:
+        raise DatasetError("processes that prepare recordings end as soon as they start; try --executor here.")
+    what = f"the recording {single.paths[0]}" if single.paths else f"the text '{single.texts[0]}'"
+    raise DatasetError(
+        f"{what} ended the process that prepares it, twice: it crashes a library, or needs more memory than there is. "
+        "Mend it, or leave it out (workbench curate exclude), and start again; what is prepared is kept."
     )
-    waiting: deque[Future[Made]] = deque()
-    try:
-        for group in groups:
-            with _one_thread():  # a submission may start a process
-                waiting.append(pool.submit(_make_here, group))
-            if len(waiting) > 2 * processes:  # results are megabytes; don't collect them all
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        raise DatasetError("a process that cuts recordings died, perhaps for want of memory. Start again.") from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
-_plan: CutPlan
-_workspace: Workspace | None = None
-_detector: SpeechDetector | None = None
-_front: TextFrontEnd | None = None
-
-
-def _begin(plan: CutPlan, workspace: Workspace | None, parent: int) -> None:
-    """Set up a process of the pool."""
-    global _plan, _workspace, _detector
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A pool whose owner was killed would wait for work for ever.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    _plan, _workspace = plan, workspace
-    _detector = SpeechDetector() if plan.trim_silence else None
-
-
-def _phonemes_here(texts: Sequence[str]) -> dict[str, Sentences]:
-    global _front
-    if _workspace is None or not texts:
-        return {}
-    if _front is None:  # loaded when there is a text for the first time
-        _front = TextFrontEnd(_workspace, Host.load(_workspace), remember=False)
-    return _front.phonemes(texts)
-
-
-def _make_here(group: Group) -> Made:
-    return Made(cut(group.paths, _plan, _detector), _phonemes_here(group.texts))
+@functools.cache
+def _detector() -> SpeechDetector:
+    """That of this process."""
+    return SpeechDetector()

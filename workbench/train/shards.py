@@ -27,7 +27,11 @@ NOT_BEGUN, NOT_FINISHED, CHANGED = "not begun", "not finished", "changed since"
 
 
 def prepare_clips(
-    workspace_file: str, shard: tuple[int, int] | None, verify: bool, progress: Progress
+    workspace_file: str,
+    shard: tuple[int, int] | None,
+    verify: bool,
+    progress: Progress,
+    executor_name: str = "auto",
 ) -> dict[str, Any]:
     """Make the clips of a workspace's dataset, or of a shard of it.
 
@@ -36,6 +40,7 @@ def prepare_clips(
         shard: number from 1, and how many there are; None: everything.
         verify: read recordings and prepared audio again, whatever is known of them.
         progress: called with clips done, clips in all, and what is done.
+        executor_name: where recordings are cut; see `workbench.executors.NAMES`.
 
     Returns:
         `cache`, `shard`, `rows`, `clips`, `made`, `reused`, `seconds`, and `dropped` (`line`, `file`, `reason`).
@@ -51,7 +56,7 @@ def prepare_clips(
 
     # Machines of an array must not write to one file of phonemes; theirs stand in the clips.
     with _front(workspace, remember=part is None) as front, _errors():
-        clips = ClipBuild(workspace, front, tell, shard=part, verify=verify).run()
+        clips = ClipBuild(workspace, front, tell, shard=part, verify=verify, executor_name=executor_name).run()
     dropped = [asdict(item) for item in clips.dropped]
     if part is None:
         refuse_too_few(workspace, len(clips.rows), [(item.line, item.file, item.reason) for item in clips.dropped])

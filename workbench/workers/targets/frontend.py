@@ -5,7 +5,6 @@ Used by whatever needs phonemes: the dataset scan, the preparation of a dataset,
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,6 +55,8 @@ class FrontEnd(Protocol):
     phoneme_type: str
     """As the voice's configuration calls it."""
     id_map: IdMap
+    spreads: bool
+    """Whether other processes are to phonemize for this one."""
 
     def read(self, rows: Sequence[Row]) -> list[Spoken]:
         """Phonemes of each row; one that has none has its reason instead and stops no other."""
@@ -112,6 +113,7 @@ class TextFrontEnd:
         registered = host.phonemizer_for(workspace.voice.language, workspace.text.phonemizer)
         self.name = registered.spec.name
         self.phoneme_type = registered.spec.phoneme_type
+        self.spreads = self.phoneme_type == "espeak"  # eSpeak is small; another engine may hold a model that fits once
         own = own_phoneme_map(workspace) if id_map is None else None
         self._phonemizer: Phonemizer = host.create(registered)
         self.version = str(self._phonemizer.version)
@@ -160,18 +162,19 @@ class TextFrontEnd:
         return spoken
 
     def unknown(self, rows: Sequence[Row]) -> list[str]:
-        """See `FrontEnd`; of eSpeak only, which is small: another engine may hold a model that fits once."""
-        texts = dict.fromkeys(row.text for row in rows)
+        """See `FrontEnd`."""
+        texts = dict.fromkeys(row.text for row in rows) if self.spreads else {}
         known = self._memo.known(list(texts))
-        return [text for text in texts if text not in known] if self.phoneme_type == "espeak" else []
+        return [text for text in texts if text not in known]
 
     def phonemes(self, texts: Sequence[str]) -> dict[str, Sentences]:
         """Phonemes of each text, for another process to `learn`; a text that can't be phonemized is left out."""
-        made: dict[str, Sentences] = {}
-        for text in texts:
-            with contextlib.suppress(ValueError):
-                made[text] = self._phonemize([text])[0]
-        return made
+        try:
+            return dict(zip(texts, self._phonemize(texts), strict=True))
+        except ValueError:
+            return (
+                {} if len(texts) == 1 else {text: made for one in texts for text, made in self.phonemes([one]).items()}
+            )
 
     def learn(self, made: Mapping[str, Sentences]) -> None:
         """See `FrontEnd`."""
@@ -215,7 +218,7 @@ class GivenIds:
             PluginError: the phonemizer that the settings name isn't there.
             ConfigError: the phoneme map can't be used.
         """
-        self.name, self.version, self.phoneme_type = "", "", "espeak"
+        self.name, self.version, self.phoneme_type, self.spreads = "", "", "espeak", False
         self.language = workspace.text.espeak_voice or workspace.voice.language
         self.id_map: IdMap = PHONEME_ID_MAP
         if workspace.text.phonemizer != "auto":

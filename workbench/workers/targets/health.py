@@ -28,6 +28,7 @@ from workbench.workers.targets.health_source import Progress, Source, Structure
 from workbench.workers.targets.health_summary import summary
 from workbench.workers.targets.health_telling import Part, Telling
 from workbench.workers.targets.health_work import Work, open_workspace
+from workbench.workers.targets.process_front import phoneme_settings
 
 
 def scan(
@@ -82,7 +83,7 @@ def scan_in_parts(
         telling.found(phonemizer_drift(workspace, front))
     facts = _facts(workspace, front, dataset, rules)
     telling.found(rules.make(facts))
-    source = Source(dataset, front, Work(dataset.root, workspace_file, settings), executor_name)
+    source = Source(dataset, front, Work(dataset.root, phoneme_settings(workspace, front)), executor_name)
     samples = Needs.SAMPLES in rules.needs
     try:
         for row, examined, spoken in source.rows(progress):
@@ -129,7 +130,7 @@ def measure_part(
     """
     workspace = open_workspace(workspace_file, settings)
     dataset = Structure(workspace, memo_part=f"{part_number}-of-{parts}" if parts > 1 else "")
-    source = Source(dataset, None, Work(dataset.root, workspace_file, settings), executor_name)
+    source = Source(dataset, None, Work(dataset.root), executor_name)
     try:
         measured, known = source.measure(slice(part_number - 1, None, parts), progress)
     finally:

@@ -21,7 +21,8 @@ from workbench.scan.decoding import Examined, examine
 from workbench.scan.listing import Listing
 from workbench.scan.memo import MeasureMemo
 from workbench.workers.targets.frontend import FrontEnd, Spoken, TextFrontEnd
-from workbench.workers.targets.health_work import ROWS_IN_A_BLOCK, Block, Done, Work, use_front
+from workbench.workers.targets.health_work import ROWS_IN_A_BLOCK, Block, Done, Work
+from workbench.workers.targets.process_front import use_front
 
 Progress = Callable[[float, float, str], None]
 
@@ -29,6 +30,8 @@ Progress = Callable[[float, float, str], None]
 _FIRST_BLOCK = 8
 # Below this, starting processes takes longer than they save.
 _WORTH_PROCESSES = 150
+# More would wait for the rules, which are asked here.
+_MOST_PROCESSES = 8
 
 
 class Structure:
@@ -113,11 +116,12 @@ class Source:
         self._work = work
         texts = front if isinstance(front, TextFrontEnd) else None
         self._texts = texts
-        use_front(texts)
+        use_front(front)
         rows = dataset.manifest.rows
         new_texts = len(texts.unknown(rows)) if texts is not None else 0
         worth = max(len(dataset.names) - len(dataset.memo), new_texts) >= _WORTH_PROCESSES
-        self._executor = executor(executor_name, worth_processes=worth)
+        processes = _MOST_PROCESSES if worth else 1
+        self._executor = executor(executor_name, at_once=processes, preload=[Work.__module__])
         self._used: dict[str, Stamp | None] = {}
         self._examined: dict[str, Examined] = {}
         # What no later row names is let go: of a hundred thousand recordings it would be some hundred megabytes.
@@ -132,7 +136,7 @@ class Source:
         """Each row with its recording, None where there is none, and its phonemes, None without a phonemizer."""
         rows = self._dataset.manifest.rows
         blocks: list[_RowsBlock] = []  # filled as blocks are handed out, emptied as they come back
-        done = self._executor.run(self._work, self._hand_out(rows, blocks), self._work.lost)
+        done = self._executor.run(self._work, self._hand_out(rows, blocks), self._work.lost, first_here=True)
         at = 0
         for worked in done:
             block = blocks.pop(0)

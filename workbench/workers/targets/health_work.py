@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench.config import Workspace, load_workspace, workspace_from_dict
-from workbench.errors import WorkbenchError
-from workbench.executors import Processes
-from workbench.host import Host
+from workbench.executors import one_by_one
 from workbench.scan.decoding import Examined, examine_all, lost
-from workbench.workers.targets.frontend import TextFrontEnd
 from workbench.workers.targets.phoneme_memo import Sentences
+from workbench.workers.targets.process_front import PhonemeSettings, phonemes_here
 
 ROWS_IN_A_BLOCK = 32
 
@@ -42,57 +39,19 @@ class Work:
 
     root: str
     """The real path of the folder of recordings."""
-    workspace_file: str
-    settings: Mapping[str, Any] | None = None
+    phonemes: PhonemeSettings | None = None
+    """None: texts stay as they are."""
 
     def __call__(self, block: Block) -> Done:
         """Measure and phonemize."""
         examined = dict(zip(block.names, examine_all(self.root, block.names), strict=True))
-        return Done(examined, self._front().phonemes(block.texts) if block.texts else {})
+        return Done(examined, phonemes_here(self.phonemes, block.texts))
 
     def lost(self, block: Block) -> Done:
         """What is left of a block that ended its process: all but the recording that did it."""
-        alone = Processes(1)
         singles = [Block(names=(name,)) for name in block.names]
-        try:
-            # The first piece of a run is done here, so it must be a harmless one.
-            done = list(alone.run(self, [Block(), *singles], lambda single: Done({single.names[0]: lost()}, {})))
-        finally:
-            alone.close()
+        done = one_by_one(self, singles, lambda single: Done({single.names[0]: lost()}, {}))
         return Done({name: item for single in done for name, item in single.examined.items()}, {})
-
-    def _front(self) -> TextFrontEnd | _Nothing:
-        return _Here.front or _load_front(self)
-
-    def __hash__(self) -> int:
-        return hash((self.root, self.workspace_file))
-
-
-class _Here:
-    """The phonemizer of the process that judges: the first block is done there."""
-
-    front: TextFrontEnd | None = None
-
-
-def use_front(front: TextFrontEnd | None) -> None:
-    """Let blocks that are done in this process use a phonemizer that is loaded already."""
-    _Here.front = front
-
-
-class _Nothing:
-    """Where no phonemizer can be loaded; whoever judges tells why."""
-
-    def phonemes(self, texts: object) -> dict[str, Sentences]:
-        return {}
-
-
-@functools.lru_cache(maxsize=1)
-def _load_front(work: Work) -> TextFrontEnd | _Nothing:
-    workspace = open_workspace(work.workspace_file, work.settings)
-    try:
-        return TextFrontEnd(workspace, Host.load(workspace), remember=False)
-    except WorkbenchError:
-        return _Nothing()
 
 
 def open_workspace(workspace_file: str, settings: Mapping[str, Any] | None) -> Workspace:
