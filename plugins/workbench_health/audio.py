@@ -9,8 +9,8 @@ from pathlib import PurePath
 from statistics import median
 from types import MappingProxyType
 
-from workbench.api import AudioMeasures, Container, DatasetFacts, Finding, Severity, Utterance
-from workbench_health.gathered import Gathered, ranges
+from workbench.api import AudioMeasures, Container, DatasetFacts, Finding, Severity, Utterance, ranges
+from workbench_health.gathered import Gathered
 from workbench_health.kinds.recordings import KINDS
 from workbench_health.limits import Limits
 
@@ -123,7 +123,10 @@ class AudioRule:
         peak, file, channels = measures.peak, utterance.file, utterance.channels or 1
         mixed = 10 ** (measures.rms_db / 20) if math.isfinite(measures.rms_db) else 0.0
         opposed = channels == 2 and measures.channels_agree < _OPPOSED
-        if peak < _DIGITAL_SILENCE or (channels > 1 and mixed < _DIGITAL_SILENCE / 2):
+        # What the trainer has cut already is silent if nothing was left; else nearly everything tells it.
+        left = utterance.frames if "silence" in utterance.dropped else None
+        silent = peak < _DIGITAL_SILENCE or (channels > 1 and mixed < _DIGITAL_SILENCE / 2)
+        if left == 0 or (silent and (utterance.dropped or not utterance.frames)):
             cause = " Its channels cancel each other out; keep one of them." if peak >= _DIGITAL_SILENCE else ""
             message = f"'{file}' is digital silence; the row is not trained.{cause or ' Record it again.'}"
             yield _finding("audio.silent", Severity.DROPS, utterance, message, peak=peak)
@@ -135,7 +138,7 @@ class AudioRule:
             )
         quiet, many = self._limits["quiet_peak"], self._limits["clipped_samples"]
         if peak < quiet:
-            what = f"'{file}' has a peak of {20 * math.log10(peak):.0f} dBFS"
+            what = f"'{file}' has a peak of {20 * math.log10(max(peak, 1e-9)):.0f} dBFS"
             self._gathered.add("audio.quiet", utterance, what, {"peak": round(peak, 5), "limit": quiet})
         elif measures.clipped >= many:
             what = f"'{file}' is clipped: {measures.clipped} samples stay at full scale"

@@ -33,11 +33,14 @@ class LengthRule:
             return
         self._clips.append(utterance)
         samples = math.ceil(utterance.seconds * self._dataset.sample_rate)
-        frames, ids = samples // self._dataset.hop_length, len(utterance.phoneme_ids or ())
-        if ids > frames:
+        whole, ids = samples // self._dataset.hop_length, len(utterance.phoneme_ids or ())
+        frames = whole if utterance.frames is None else utterance.frames
+        if ids > frames > 0:
+            left = f" after the silence was cut ({whole} before)" if frames < whole else ""
             message = (
-                f"'{utterance.file}' has {frames} frames for {ids} phoneme ids, at least one frame an id is wanted: "
-                "too short for its text, so the row is not trained. Check that recording and text belong together."
+                f"'{utterance.file}' has {frames} frames{left} for {ids} phoneme ids, at least one frame an id is "
+                "wanted: too short for its text, so the row is not trained. Check that recording and text belong "
+                "together."
             )
             yield _finding("length.text", Severity.DROPS, utterance, message, frames=frames, ids=ids)
         elif samples < self._dataset.segment_size:

@@ -9,7 +9,9 @@ from workbench.api import DatasetFacts, Finding, Severity, Utterance
 
 # A voice of several speakers learns pronunciation from all of them, but a timbre from one alone.
 _FEW_CLIPS = 10
-_SHOWN = 5
+_SHOWN, _LISTED = 5, 100
+# More clips than this are never all held back: of a tenth, once in 10^12 splits.
+_BY_CHANCE = 12
 
 
 class SpeakerRule:
@@ -19,12 +21,14 @@ class SpeakerRule:
         self._dataset = dataset
         self._clips: Counter[str] = Counter()
         self._first: dict[str, Utterance] = {}
+        self._speaker_of: dict[int, str] = {}
 
     def check(self, utterance: Utterance) -> Iterable[Finding]:
         """Count one row."""
         if utterance.speaker is not None and self._dataset.multi_speaker:
-            usable = utterance.path is not None and not utterance.audio_error and utterance.phoneme_ids != ()
-            self._clips[utterance.speaker] += usable
+            self._clips[utterance.speaker] += utterance.is_trained
+            if utterance.is_trained:
+                self._speaker_of[utterance.row] = utterance.speaker
             self._first.setdefault(utterance.speaker, utterance)
         return ()
 
@@ -46,6 +50,23 @@ class SpeakerRule:
                 "too few to learn a voice from. Record more of them, or delete their rows."
             )
             yield self._whole("speakers.few", message, speakers=len(few))
+        yield from self._held_back()
+
+    def _held_back(self) -> Iterator[Finding]:
+        """Speakers that the split leaves nothing of to train on."""
+        rare = {name for name, clips in self._clips.items() if 0 < clips <= _BY_CHANCE}
+        if not rare or len(self._clips) < 2 or not self._dataset.validation_split:
+            return
+        parts = self._dataset.parts()
+        trained = {self._speaker_of.get(row) for row, part in parts.items() if part == "train"}
+        lost = sorted(rare - trained) if parts else []
+        if lost:
+            shown = [f"{name} ({self._clips[name]})" for name in lost]
+            message = (
+                f"all clips of {_some(shown)} fall into validation and samples, and none is trained: nobody will be "
+                "heard under the name. Record more, or set another [training] seed."
+            )
+            yield self._whole("speakers.held-back", message, speakers=len(lost), names=" ".join(lost[:_LISTED]))
 
     def _names(self) -> Iterator[Finding]:
         alike: dict[str, list[str]] = defaultdict(list)
@@ -67,7 +88,7 @@ class SpeakerRule:
                 )
                 yield self._whole("speakers.alike", message)
 
-    def _whole(self, rule: str, message: str, **evidence: int) -> Finding:
+    def _whole(self, rule: str, message: str, **evidence: int | str) -> Finding:
         subject = self._dataset.metadata.name
         return Finding(rule=rule, severity=Severity.WARNS, subject=subject, message=message, evidence=evidence)
 

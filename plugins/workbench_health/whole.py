@@ -20,7 +20,7 @@ class DatasetRule:
     def check(self, utterance: Utterance) -> Iterable[Finding]:
         """Count one row."""
         self._rows += 1
-        usable = utterance.path is not None and not utterance.audio_error and self._speakable(utterance)
+        usable = utterance.is_trained
         self._usable += usable
         if usable and utterance.speaker is not None:
             self._speakers[utterance.speaker] = self._speakers.get(utterance.speaker, 0) + 1
@@ -56,17 +56,6 @@ class DatasetRule:
                 "Set [dataset] multi_speaker = false."
             )
             yield self._finding("dataset.speakers", Severity.WARNS, message)
-
-    def _speakable(self, utterance: Utterance) -> bool:
-        """Whether its text can be trained; without a phonemizer nobody knows, and that is told elsewhere."""
-        if utterance.phoneme_ids is None and not utterance.phoneme_error:
-            return True
-        return bool(utterance.phoneme_ids) and len(utterance.phoneme_ids or ()) <= self._frames(utterance)
-
-    def _frames(self, utterance: Utterance) -> int:
-        if utterance.seconds is None:
-            return 0
-        return math.ceil(utterance.seconds * self._dataset.sample_rate) // self._dataset.hop_length
 
     def _finding(self, rule: str, severity: Severity, message: str) -> Finding:
         evidence = {"rows": self._rows, "usable": self._usable}

@@ -17,7 +17,6 @@ from report_story import make_recordings, make_story, sparse_wav
 from core_vits.config import PRESETS
 from core_vits.manifest import Row
 from core_vits.train.models import VoiceModels
-from workbench.report.caches import read_cache
 from workbench.report.languages import language
 from workbench.report.making import report_on
 from workbench.report.packages import Package, cuda_of_torch, needed_packages
@@ -27,6 +26,7 @@ from workbench.report.saved import look_inside
 from workbench.report.sections.model import PARAMETERS
 from workbench.report.sections.remarks import step_bytes
 from workbench.report.situation import read_situation
+from workbench.scan.piper_cache import read_cache
 
 from .conftest import MACHINE, Make, keys, section, statement
 

@@ -24,11 +24,12 @@ from small_project import RATE, Project, prepared
 import workbench_espeak
 from core_vits.audio import to_int16
 from core_vits.cache import CacheReader, CacheWriter
+from core_vits.cutting import Cut, CutPlan
 from workbench.host import Host
 from workbench.jobs import rundir
 from workbench.jobs.start import run_workspace
 from workbench.train.clips import ClipBuild
-from workbench.train.cutting import Cut, CutPlan, Group, Made, cut_all, group_size, processes_for
+from workbench.train.cutting import Group, Made, cut_all, group_size, processes_for
 from workbench.train.prepare import main
 from workbench.workers.targets.frontend import front_end
 
@@ -293,7 +294,7 @@ def test_several_processes_cut_exactly_as_one_does(
     broken.write_bytes(b"no sound")
     paths = [*wavs, broken, *wavs, *wavs, broken, *wavs]
     plan = CutPlan(22_050, True, 0.25, 0.25)
-    monkeypatch.setattr("workbench.train.cutting._LONGEST_IN_A_BATCH", 30_000)  # here; the others have the default
+    monkeypatch.setattr("core_vits.cutting._LONGEST_IN_A_BATCH", 30_000)  # here; the others have the default
     groups = [Group(paths[begin : begin + 5]) for begin in range(0, len(paths), 5)]
     one, two = ([clip for made in cut_all(groups, plan, processes) for clip in made.cuts] for processes in (1, 2))
     for first, second in zip(one, two, strict=True):

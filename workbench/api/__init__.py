@@ -1,6 +1,6 @@
 """The plugin API: the only part of the workbench that a plugin may import."""
 
-from workbench.api.findings import Finding, Severity
+from workbench.api.findings import Finding, Severity, ranges
 from workbench.api.hookspecs import API_VERSION, Plugin, Refuse, hookimpl
 from workbench.api.measures import AudioMeasures, Container
 from workbench.api.protocols import (
@@ -75,4 +75,5 @@ __all__ = [
     "Verifier",
     "VoiceIdentity",
     "hookimpl",
+    "ranges",
 ]

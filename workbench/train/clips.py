@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core_vits.cache import CacheSettings, CacheWriter, Entry, Shard, cache_folder, clip_key, shards_of
+from core_vits.cache import CacheSettings, CacheWriter, Entry, Shard, clip_key
+from core_vits.cutting import Cut, CutPlan
 from core_vits.manifest import Row
 from core_vits.phonemes import NUM_SYMBOLS
 from core_vits.recordings import Recordings
@@ -17,8 +18,8 @@ from workbench.config.settings import TEXT
 from workbench.jobs.checks import not_found
 from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
-from workbench.train.cutting import Cut, CutPlan, Group, cut_all, group_size, processes_for
-from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings
+from workbench.train.cutting import Group, cut_all, group_size, processes_for
+from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings, known_recordings
 
 Progress = Callable[[int, int, str, float | None], None]
 """Called with done, total, what is done, and the seconds that are left where that is known; what it raises ends it."""
@@ -282,13 +283,3 @@ class Stopwatch:
         """One more recording of so many bytes."""
         self._bytes += size
         self._done += 1
-
-
-def known_recordings(
-    workspace: Workspace, settings: CacheSettings, shard: Shard | None = None, *, trust: bool = True
-) -> Recordings:
-    """Hashes of recordings that the cache of these settings knows, from the folders of all shards."""
-    folder = cache_folder(workspace.cache, settings)
-    own = folder / shard.folder if shard is not None else folder
-    others = [place for place in (*(folder / other.folder for other in shards_of(folder)), folder) if place != own]
-    return Recordings(own, others, trust=trust)

@@ -22,7 +22,9 @@ from workbench.jobs.dataset import own_phoneme_map
 from workbench.scan.decoding import Examined
 from workbench.workers.health_report import HealthReport
 from workbench.workers.targets.frontend import FrontEnd, Spoken, front_end
+from workbench.workers.targets.health_cache import PiperCaches
 from workbench.workers.targets.health_drift import phonemizer_drift
+from workbench.workers.targets.health_fate import Fates
 from workbench.workers.targets.health_rules import Rules
 from workbench.workers.targets.health_source import Progress, Source, Structure
 from workbench.workers.targets.health_summary import summary
@@ -49,7 +51,9 @@ def scan(
         `summary` (counts, hours, lengths, rates, phoneme coverage), `kinds` (what each kind of finding means, by its
         name), `findings` (`Finding.as_json` and `level`, the worst first) and `utterances` (`row`, `file`, `path`,
         `text`, `speaker`, `seconds`, `sample_rate`, `channels`, `peak`, `chars_per_second`, `phonemes`, `kind`,
-        `encoding`, `measures`, `verdict`).
+        `encoding`, `measures`, `verdict`, and what becomes of the row: `becomes` (trained, dropped or excluded),
+        `why`, and `part` of the split where a rule had to ask for it), and `skipped` (`row`, `why`: lines of the table
+        that gave no row).
 
     Raises:
         DatasetError: the metadata can't be read at all.
@@ -80,7 +84,9 @@ def scan_in_parts(
     front = _front_end(workspace, host, telling)
     if front is not None:
         telling.found(phonemizer_drift(workspace, front))
-    facts = _facts(workspace, front, dataset, rules)
+    fates = Fates(workspace, front)
+    caches = PiperCaches(workspace)
+    facts = replace(_facts(workspace, front, dataset, rules), parts=fates.parts)
     telling.found(rules.make(facts))
     source = Source(dataset, front, Work(dataset.root, workspace_file, settings), executor_name)
     samples = Needs.SAMPLES in rules.needs
@@ -92,13 +98,17 @@ def scan_in_parts(
                 telling.excluded(utterance, why)
                 continue
             telling.seen.heard(spoken)
+            utterance = fates.tell(row, utterance, spoken)
+            caches.add(utterance)
             found = rules.check(_with_samples(utterance) if samples else utterance)
             telling.utterance(utterance, found)
+        telling.found(caches.findings(front))
     finally:
         source.close()
         if front is not None:
             front.close()
     telling.found(rules.finish())
+    telling.parts = fates.known_parts
     return telling.end(rules, lambda: summary(workspace, dataset.manifest, telling.seen, facts, front))
 
 

@@ -12,9 +12,10 @@ from workbench.api import Finding, Severity, Utterance
 from workbench.jobs.curation import CORRECTED, RECORDINGS
 from workbench.jobs.curation import EXCLUDED as EXCLUDED_TABLE
 from workbench.scan.memo import as_json
-from workbench.workers.targets.health_rules import Rules, table_severity
+from workbench.workers.targets.health_kinds import table_severity
+from workbench.workers.targets.health_rules import Rules
 from workbench.workers.targets.health_source import Structure
-from workbench.workers.targets.health_summary import EXCLUDED, Seen
+from workbench.workers.targets.health_summary import DROPPED, EXCLUDED, TRAINED, Seen
 
 Part = Callable[[Mapping[str, Any]], None]
 
@@ -38,11 +39,15 @@ class Telling:
         self._findings: list[dict[str, Any]] = []
         self._utterances: list[dict[str, Any]] = []
         self._told = 0.0
+        self.parts: Mapping[int, str] = {}
+        """Part of the split of each line, where it is known at the end."""
 
     def begin(self, dataset: Structure) -> None:
         """Tell what is known before any recording is read."""
         rows = len(dataset.manifest.rows)
         self._part({"table": {"rows": rows, "recordings": len(set(dataset.names.values()))}})
+        skipped = [{"row": item.line, "why": item.message} for item in dataset.manifest.problems if item.skipped]
+        self._part({"skipped": skipped})
         self.found(_problem_findings(dataset.manifest.problems, self.name))
         self.found(_curation_findings(dataset))
         self._tell()
@@ -57,7 +62,8 @@ class Telling:
     def utterance(self, utterance: Utterance, found: Sequence[Finding]) -> None:
         """Take an utterance and what was found about it."""
         self.found(found)
-        self._tell_one(_as_json(utterance, _verdict(self._severities.get(utterance.subject, ()))))
+        fate = {"becomes": DROPPED if utterance.dropped else TRAINED, "why": utterance.dropped}
+        self._tell_one(_as_json(utterance, _verdict(self._severities.get(utterance.subject, ()))) | fate)
 
     def excluded(self, utterance: Utterance, why: str) -> None:
         """Take an utterance that its owner excluded; no rule is asked about it."""
@@ -65,7 +71,7 @@ class Telling:
         self.found(
             [Finding(rule="metadata.excluded", severity=Severity.INFO, subject=utterance.subject, message=message)]
         )
-        self._tell_one(_as_json(utterance, EXCLUDED))
+        self._tell_one(_as_json(utterance, EXCLUDED) | {"becomes": EXCLUDED, "why": why})
 
     def _tell_one(self, item: dict[str, Any]) -> None:
         self.seen.add(item)
@@ -82,7 +88,8 @@ class Telling:
             verdict = _verdict(self._severities.get(f"{self.name}:{item['row']}", ()))
             if verdict != item["verdict"] != EXCLUDED:
                 item["verdict"] = verdicts[str(item["row"])] = verdict
-        return {"summary": summarize(), "kinds": rules.kinds(), "verdicts": verdicts}
+        parts = {str(line): part for line, part in self.parts.items()}
+        return {"summary": summarize(), "kinds": rules.kinds(), "verdicts": verdicts, "parts": parts}
 
     def _tell(self) -> None:
         for begin in range(0, max(len(self._findings), 1), _ROWS_IN_A_PART):
@@ -112,6 +119,7 @@ def _as_json(utterance: Utterance, verdict: str) -> dict[str, Any]:
         "encoding": "" if container is None else container.encoding,
         "measures": None if measures is None else as_json(measures),
         "verdict": verdict,
+        "part": None,
     }
 
 
