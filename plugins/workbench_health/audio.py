@@ -72,15 +72,16 @@ class AudioRule:
         """One finding for each sample rate that is not the voice's, one for channels, one for missing heights."""
         wanted = self._dataset.sample_rate
         for rate, utterances in sorted(self._rates.items()):
+            rates = {"rate": rate, "wanted": wanted}
             if rate > wanted:
                 effect = f"are resampled to the voice's {wanted} Hz."
-                yield self._whole("audio.rate", Severity.INFO, utterances, f"{rate} Hz", effect)
+                yield self._whole("audio.rate", Severity.INFO, utterances, f"{rate} Hz", effect, **rates)
             elif self._is_shared(utterances):
                 effect = (
                     f"lie below the voice's {wanted} Hz: it would learn that nothing sounds above {rate // 2} Hz. "
                     f"Use better recordings, or set [audio] sample_rate = {rate}."
                 )
-                yield self._whole("audio.rate", Severity.WARNS, utterances, f"{rate} Hz", effect)
+                yield self._whole("audio.rate", Severity.WARNS, utterances, f"{rate} Hz", effect, **rates)
             else:
                 for utterance in utterances:
                     message = (
@@ -167,15 +168,17 @@ class AudioRule:
             rule="audio.bandwidth", severity=Severity.WARNS, subject=subject, message=message, evidence=evidence
         )
 
-    def _whole(self, rule: str, severity: Severity, those: Sequence[Utterance], what: str, rest: str) -> Finding:
+    def _whole(
+        self, rule: str, severity: Severity, those: Sequence[Utterance], what: str, rest: str, **more: int
+    ) -> Finding:
         """One finding about all recordings that have something in common."""
-        example = those[0].file
+        example, lines = those[0].file, ranges(item.row for item in those)
         return Finding(
             rule=rule,
             severity=severity,
             subject=self._dataset.metadata.name,
             message=f"{len(those)} recording{'s' * (len(those) > 1)} with {what} ({example}) {rest}",
-            evidence={"recordings": len(those), "example": example, "lines": ranges([item.row for item in those])},
+            evidence={"recordings": len(those), "example": example, "lines": lines, **more},
         )
 
 

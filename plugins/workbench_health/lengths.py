@@ -49,7 +49,8 @@ class LengthRule:
                 f"'{utterance.file}' ({utterance.seconds:.2f} s) is shorter than a training segment ({segment:.2f} s): "
                 "it is filled up with silence. Join it to another clip, or leave it if there are few."
             )
-            yield _finding("length.segment", Severity.INFO, utterance, message, seconds=round(utterance.seconds, 3))
+            measured = {"seconds": round(utterance.seconds, 3), "segment": round(segment, 3)}
+            yield _finding("length.segment", Severity.INFO, utterance, message, **measured)
 
     def finish(self) -> Iterator[Finding]:
         """Clips much longer than the others, and clips whose text does not fit their length."""
@@ -67,9 +68,8 @@ class LengthRule:
                 what = (
                     f"'{clip.file}' is {clip.seconds:.1f} s long, the usual clip {middle:.1f} s (limit {limit:.1f} s)"
                 )
-                self._gathered.add(
-                    "length.long", clip, what, {"seconds": round(clip.seconds, 2), "limit": round(limit, 2)}
-                )
+                evidence = {"seconds": round(clip.seconds, 2), "usual": round(middle, 2), "limit": round(limit, 2)}
+                self._gathered.add("length.long", clip, what, evidence)
 
     def _paces(self) -> None:
         paces = [(clip, math.log(pace)) for clip in self._clips if (pace := self._pace(clip))]

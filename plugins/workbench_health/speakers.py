@@ -9,7 +9,7 @@ from workbench.api import DatasetFacts, Finding, Severity, Utterance
 
 # A voice of several speakers learns pronunciation from all of them, but a timbre from one alone.
 _FEW_CLIPS = 10
-_SHOWN, _LISTED = 5, 100
+_SHOWN = 5
 # More clips than this are never all held back: of a tenth, once in 10^12 splits.
 _BY_CHANCE = 12
 
@@ -41,7 +41,7 @@ class SpeakerRule:
                 f"no clip of {_some(silent)} can be trained, but the name has its number in the voice, as in Piper: "
                 "nobody will be heard under it. Mend the rows, or delete them."
             )
-            yield self._whole("speakers.silent", message, speakers=len(silent))
+            yield self._whole("speakers.silent", message, speakers=len(silent), names=_some(silent))
         few = sorted((clips, name) for name, clips in self._clips.items() if 0 < clips < _FEW_CLIPS)
         if few and len(self._clips) > 1:
             shown = [f"{name} ({clips})" for clips, name in few]
@@ -49,7 +49,7 @@ class SpeakerRule:
                 f"{len(few)} of {len(self._clips)} speakers have fewer than {_FEW_CLIPS} clips, {_some(shown)}: "
                 "too few to learn a voice from. Record more of them, or delete their rows."
             )
-            yield self._whole("speakers.few", message, speakers=len(few))
+            yield self._whole("speakers.few", message, speakers=len(few), names=_some(shown))
         yield from self._held_back()
 
     def _held_back(self) -> Iterator[Finding]:
@@ -66,7 +66,7 @@ class SpeakerRule:
                 f"all clips of {_some(shown)} fall into validation and samples, and none is trained: nobody will be "
                 "heard under the name. Record more, or set another [training] seed."
             )
-            yield self._whole("speakers.held-back", message, speakers=len(lost), names=" ".join(lost[:_LISTED]))
+            yield self._whole("speakers.held-back", message, speakers=len(lost), names=_some(shown))
 
     def _names(self) -> Iterator[Finding]:
         alike: dict[str, list[str]] = defaultdict(list)
@@ -86,7 +86,7 @@ class SpeakerRule:
                     f"{shown} (line {line}) are {len(names)} speakers to the voice. "
                     "If they are one person, write the name the same way everywhere."
                 )
-                yield self._whole("speakers.alike", message)
+                yield self._whole("speakers.alike", message, names=", ".join(names))
 
     def _whole(self, rule: str, message: str, **evidence: int | str) -> Finding:
         subject = self._dataset.metadata.name

@@ -42,14 +42,14 @@ class DatasetRule:
                 f"{train} clips are left for training, fewer than one batch of {self._dataset.batch_size}. "
                 "Set a smaller [training] batch_size, or record more."
             )
-            yield self._finding("dataset.batch", Severity.WARNS, message)
+            yield self._finding("dataset.batch", Severity.WARNS, message, train=train, batch=self._dataset.batch_size)
         if self._dataset.validation_split > 0 and validation == 0:
             share, wanted = self._dataset.validation_split, math.ceil(100 / self._usable) / 100
             message = (
                 f"{self._usable} clips times validation_split {share} is less than one clip: nothing will show when "
                 f"the voice gets worse. Set [training] validation_split to at least {wanted}."
             )
-            yield self._finding("dataset.validation", Severity.WARNS, message)
+            yield self._finding("dataset.validation", Severity.WARNS, message, split=share)
         if self._dataset.multi_speaker and len(self._speakers) == 1:
             message = (
                 f"multi_speaker is on, but '{next(iter(self._speakers))}' is the only speaker. "
@@ -57,8 +57,8 @@ class DatasetRule:
             )
             yield self._finding("dataset.speakers", Severity.WARNS, message)
 
-    def _finding(self, rule: str, severity: Severity, message: str) -> Finding:
-        evidence = {"rows": self._rows, "usable": self._usable}
+    def _finding(self, rule: str, severity: Severity, message: str, **more: float) -> Finding:
+        evidence = {"rows": self._rows, "usable": self._usable, **more}
         return Finding(
             rule=rule, severity=severity, subject=self._dataset.metadata.name, message=message, evidence=evidence
         )

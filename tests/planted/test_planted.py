@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,13 @@ from workbench.api import DatasetFacts, Finding, HealthRuleSpec, Utterance
 from workbench.api.testing import make_facts, make_measures, make_utterance, one_line
 from workbench.errors import DatasetError
 from workbench.host import Host
+from workbench.report.findings import said_of, worded
+from workbench.report.languages import language
 from workbench.workers.targets.health import scan
 from workbench.workers.targets.health_kinds import OWN_KINDS
+
+# What was measured is not always known.
+_WITHOUT_FACTS = frozenset({"recording.missing", "audio.unusable", "metadata.excluded"})
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,8 @@ def test_planted_defects_are_found_on_their_lines(
 ) -> None:
     planted = Planted.copy(source, tmp_path / "dataset")
     lines: list[tuple[Plant, Line]] = [(plant, plant.do(planted)) for plant in plants]
-    findings = scan(str(planted.finish(cache=cache)))["findings"]
+    report = scan(str(planted.finish(cache=cache)))
+    findings = report["findings"]
     missed = [
         f"{plant.name} on line {planted.number(line)}"
         for plant, line in lines
@@ -46,6 +53,14 @@ def test_planted_defects_are_found_on_their_lines(
         assert finding["rule"] in known
         assert one_line(finding["message"])
         assert finding["message"].endswith(".")
+    all_kinds = report["kinds"]
+    for finding in findings:
+        russian = worded(finding, all_kinds, language("ru"))
+        assert re.search("[а-яё]{3}", russian), russian
+        assert one_line(russian)
+        said = said_of(finding, all_kinds).others["ru"]
+        facts = all_kinds[finding["rule"]]["words"]["ru"]["facts"]
+        assert said.key != "finding.bare" or not facts or finding["rule"] in _WITHOUT_FACTS, finding
 
 
 def test_what_only_looks_odd_gives_no_finding(source: Source, cache: Path, tmp_path: Path) -> None:
@@ -110,6 +125,11 @@ def direct(folder: Path) -> dict[str, tuple[list[Utterance], DatasetFacts]]:
         "speakers.few": ([*named, row(speaker="tom")], speakers),
         "speakers.unnamed": ([*named, row(speaker=" ")], speakers),
         "speakers.alike": ([*named, row(speaker="Mia")], speakers),
+        "memory.clip": ([row(frames=90_000)], make_facts(folder, gpu_bytes=8 << 30)),
+        "memory.batch": (
+            [row(row=number, frames=900) for number in range(20)],
+            make_facts(folder, gpu_bytes=6 << 30, parts=lambda: dict.fromkeys(range(20), "train")),
+        ),
         "dataset.too-few": ([], make_facts(folder)),
         "dataset.batch": (named[:5], make_facts(folder)),
         "dataset.validation": (named[:5], make_facts(folder)),

@@ -111,6 +111,16 @@ class DatasetFacts:
     phoneme_id_map: Mapping[str, Sequence[int]] = field(default_factory=dict)
     num_symbols: int = 256
     batch_size: int = 0
+    """Clips of a process in one step; in the mean, if `batching` is `buckets`."""
+    batching: str = "buckets"
+    """`buckets` or `random`; see `[training] batching`."""
+    seed: int = 0
+    devices: int = 1
+    """Processes that train together."""
+    quality: str = "medium"
+    precision: str = "32-true"
+    gpu_bytes: int = 0
+    """Memory of the smallest GPU that will train; 0 where none is known."""
     validation_split: float = 0.0
     multi_speaker: bool = False
     dataset_type: str = "text"

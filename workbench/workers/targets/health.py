@@ -18,6 +18,7 @@ from workbench.api import DatasetFacts, Finding, Needs, Severity, Utterance
 from workbench.config import HOP_LENGTH, Workspace
 from workbench.errors import ConfigError, PluginError
 from workbench.host import Host
+from workbench.host.gpus import list_gpus
 from workbench.jobs.dataset import own_phoneme_map
 from workbench.scan.decoding import Examined
 from workbench.workers.health_report import HealthReport
@@ -151,7 +152,8 @@ def _front_end(workspace: Workspace, host: Host, telling: Telling) -> FrontEnd |
     """The phonemizer and the map; without one the scan goes on and says that training can't start."""
 
     def say(rule: str, severity: Severity, message: str) -> None:
-        telling.found([Finding(rule=rule, severity=severity, subject="[text]", message=message)])
+        evidence = {"reason": message}
+        telling.found([Finding(rule=rule, severity=severity, subject="[text]", message=message, evidence=evidence)])
 
     try:
         own = own_phoneme_map(workspace)
@@ -176,6 +178,12 @@ def _facts(workspace: Workspace, front: FrontEnd | None, dataset: Structure, rul
         phoneme_id_map=front.id_map if front is not None else {},
         num_symbols=NUM_SYMBOLS,
         batch_size=workspace.training.batch_size,
+        batching=workspace.training.batching,
+        seed=workspace.training.seed,
+        devices=workspace.training.devices,
+        quality=workspace.voice.quality,
+        precision=workspace.training.precision,
+        gpu_bytes=_gpu_bytes(workspace),
         validation_split=workspace.training.validation_split,
         multi_speaker=workspace.dataset.multi_speaker,
         dataset_type=workspace.dataset.type,
@@ -183,6 +191,14 @@ def _facts(workspace: Workspace, front: FrontEnd | None, dataset: Structure, rul
         limits={**rules.limits, **workspace.health},
         orphans=dataset.orphans,
     )
+
+
+def _gpu_bytes(workspace: Workspace) -> int:
+    """Memory of the smallest GPU that will train; 0 where none is here."""
+    if workspace.training.accelerator == "cpu":
+        return 0
+    used = list_gpus()[: workspace.training.devices]
+    return min((int(gpu.megabytes) << 20 for gpu in used), default=0)
 
 
 def _utterance(dataset: Structure, row: Row, examined: Examined | None, spoken: Spoken | None, table: str) -> Utterance:

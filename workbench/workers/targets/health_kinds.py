@@ -5,10 +5,17 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from workbench.api import RuleKind, Severity
+from workbench.workers.targets.health_russian import RUSSIAN
 
-DRIFT = RuleKind(
-    name="phonemes.drift",
-    severity=Severity.WARNS,
+
+def _kind(name: str, severity: Severity, summary: str, effect: str, fix: str) -> RuleKind:
+    words = {"ru": RUSSIAN[name]}
+    return RuleKind(name=name, severity=severity, summary=summary, effect=effect, fix=fix, words=words)
+
+
+DRIFT = _kind(
+    "phonemes.drift",
+    Severity.WARNS,
     summary="another phonemizer, or another version, than a run was prepared with",
     effect="The same words have other phonemes now, so a training that goes on learns two pronunciations.",
     fix="Install the version that the run was prepared with, or train from the beginning.",
@@ -30,7 +37,7 @@ _UNREAD = "The row is not trained."
 
 def _table_kind(name: str, summary: str, effect: str, fix: str) -> RuleKind:
     severity = _TABLE_SEVERITY.get(name, Severity.DROPS)
-    return RuleKind(name=f"metadata.{name}", severity=severity, summary=summary, effect=effect, fix=fix)
+    return _kind(f"metadata.{name}", severity, summary, effect, fix)
 
 
 OWN_KINDS = (
@@ -64,14 +71,14 @@ OWN_KINDS = (
     _table_kind(
         "swallowed", "rows that a quote swallowed", "They are not trained.", "Close the quote, or set quoting = false."
     ),
-    RuleKind(
+    _kind(
         name="phonemes.map",
         severity=Severity.BLOCKS,
         summary="a phoneme map that can't be used",
         effect="Training can't start.",
         fix="Correct the file that [text] phoneme_map names.",
     ),
-    RuleKind(
+    _kind(
         name="phonemes.none-installed",
         severity=Severity.BLOCKS,
         summary="no phonemizer for the language",
@@ -79,14 +86,14 @@ OWN_KINDS = (
         fix="Install one, or name one in [text] phonemizer.",
     ),
     DRIFT,
-    RuleKind(
+    _kind(
         name="curation.line",
         severity=Severity.WARNS,
         summary="a decision about a row that can't be read, or that no row is meant by",
         effect="It changes nothing.",
         fix="Correct or delete the line.",
     ),
-    RuleKind(
+    _kind(
         name="health.limit",
         severity=Severity.WARNS,
         summary="a threshold that no rule knows",
@@ -103,7 +110,7 @@ def table_severity(kind: str, *, skipped: bool) -> Severity:
 
 
 def _cache_kind(name: str, severity: Severity, summary: str, effect: str, fix: str) -> RuleKind:
-    return RuleKind(name=f"cache.{name}", severity=severity, summary=summary, effect=effect, fix=fix)
+    return _kind(f"cache.{name}", severity, summary, effect, fix)
 
 
 _AGAIN = "Delete the folder if Piper is to train; it makes it anew."

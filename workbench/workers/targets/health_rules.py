@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
@@ -110,4 +111,5 @@ def _kind_as_json(check: str, kind: RuleKind) -> dict[str, Any]:
         "summary": kind.summary,
         "effect": kind.effect,
         "fix": kind.fix,
+        "words": {name: asdict(words) for name, words in kind.words.items()},
     }

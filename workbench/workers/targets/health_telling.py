@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from core_vits.manifest import Problem
-from workbench.api import Finding, Severity, Utterance
+from workbench.api import Finding, Severity, Utterance, ranges
 from workbench.jobs.curation import CORRECTED, RECORDINGS
 from workbench.jobs.curation import EXCLUDED as EXCLUDED_TABLE
 from workbench.scan.memo import as_json
@@ -69,7 +69,15 @@ class Telling:
         """Take an utterance that its owner excluded; no rule is asked about it."""
         message = f"'{utterance.file}' is excluded{f': {why}' if why else ''}."
         self.found(
-            [Finding(rule="metadata.excluded", severity=Severity.INFO, subject=utterance.subject, message=message)]
+            [
+                Finding(
+                    rule="metadata.excluded",
+                    severity=Severity.INFO,
+                    subject=utterance.subject,
+                    message=message,
+                    evidence={"why": why} if why else {},
+                )
+            ]
         )
         self._tell_one(_as_json(utterance, EXCLUDED) | {"becomes": EXCLUDED, "why": why})
 
@@ -159,8 +167,9 @@ def _problem_findings(problems: Sequence[Problem], name: str) -> Iterator[Findin
         else:
             first = _problem_finding(same[0], name)
             lines = ", ".join(str(problem.line) for problem in same[:3])
+            evidence: dict[str, str | int] = {"rows": len(same), "lines": ranges(problem.line for problem in same)}
             message = f"{len(same)} lines ({lines} …) are alike; line {same[0].line} {same[0].message}"
-            yield replace(first, subject=name, message=message, evidence={"rows": len(same)})
+            yield replace(first, subject=name, message=message, evidence=evidence)
 
 
 def _problem_finding(problem: Problem, name: str) -> Finding:
@@ -169,4 +178,5 @@ def _problem_finding(problem: Problem, name: str) -> Finding:
         severity=table_severity(problem.kind, skipped=problem.skipped),
         subject=f"{name}:{problem.line}",
         message=problem.message,
+        evidence=problem.facts,
     )
