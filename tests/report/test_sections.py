@@ -18,6 +18,7 @@ from core_vits.config import PRESETS
 from core_vits.manifest import Row
 from core_vits.needed_memory import PARAMETERS
 from core_vits.train.models import VoiceModels
+from workbench.report.document import document
 from workbench.report.languages import language
 from workbench.report.making import report_on
 from workbench.report.packages import Package, cuda_of_torch, needed_packages
@@ -49,6 +50,23 @@ def scanned(*findings: dict[str, str], longest: float = 10.0, usable: int = 20) 
 
 def finding(severity: str, rule: str) -> dict[str, str]:
     return {"severity": severity, "rule": rule, "subject": "metadata.csv:3", "message": "is odd"}
+
+
+def test_findings_are_worded_in_the_language_of_the_report(make: Make, small: Path) -> None:
+    words = {"summary": "шумно", "effect": "Голос выучит шум.", "fix": "Запишите заново.", "facts": ["{db} дБ"]}
+    found = {**finding("warns", "signal.noise"), "evidence": {"db": 12.5}}
+    looked = scanned(found, finding("drops", "of.others"))(None)
+    kinds = {"signal.noise": {"words": {"ru": words}}, "of.others": {"words": {}}}
+    report = make(small, lambda _: {**looked, "kinds": kinds})
+    said = {item.text.values["rule"]: item.text for section in report.sections for item in section.statements
+            if item.text.key.startswith("scan.")}  # fmt: skip
+    russian = language("ru")
+    expected = "metadata.csv:3: шумно: 12,5 дБ. Голос выучит шум. Запишите заново."
+    assert russian.text(said["signal.noise"]).endswith(expected)
+    assert russian.text(said["of.others"]).endswith("metadata.csv:3: is odd")
+    assert ENGLISH.text(said["signal.noise"]).endswith("metadata.csv:3: is odd")
+    told = [item for part in document(report, russian)["sections"] for item in part["statements"]]
+    assert expected in [item["values"].get("example") for item in told]
 
 
 def test_a_finding_that_blocks_makes_the_project_not_ready_and_others_do_not(make: Make, small: Path) -> None:

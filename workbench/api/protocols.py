@@ -91,7 +91,7 @@ class Utterance:
     @property
     def is_trained(self) -> bool:
         """Whether the trainer will take the row."""
-        return self.path is not None and not self.audio_error and not self.dropped
+        return self.path is not None and not self.audio_error and not self.dropped and self.phoneme_ids != ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,6 +25,7 @@ SUFFIXES: Mapping[str, str] = {
     ".phonemes.txt": PHONEMES, ".phonemes.pt": IDS, ".audio.pt": AUDIO, ".spec.pt": SPECTRUM, ".txt": TEXT,
 }  # fmt: skip
 """Ends of the names of an entry's files, and what they hold."""
+_SUFFIX_OF = {held: suffix for suffix, held in SUFFIXES.items()}
 LONGEST_NAME = 50
 """Characters to which Piper cuts the name of an entry."""
 BINS = 513
@@ -86,8 +87,7 @@ class CacheEntry:
 
     def path(self, kind: str) -> Path:
         """Of the file that holds something."""
-        suffix = next(suffix for suffix, held in SUFFIXES.items() if held == kind)
-        return Path(self.place) / f"{self.stem}{suffix}"
+        return Path(f"{self.place}/{self.stem}{_SUFFIX_OF[kind]}")
 
 
 @dataclass(frozen=True, kw_only=True)
