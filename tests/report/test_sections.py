@@ -113,7 +113,7 @@ def test_little_shared_memory_matters_in_a_container_with_several_processes(make
 def test_the_memory_estimate_is_labelled_and_compared_with_the_smallest_gpu(make: Make, small: Path) -> None:
     report = make(small, scanned(longest=10.0))
     need = next(fact for fact in section(report, "remarks").facts if fact.name == "gpu_need")
-    assert ENGLISH.quantity(need.quantity) == "estimate: 8.69 GB"
+    assert ENGLISH.quantity(need.quantity) == "estimate: 8.97 GB"
     assert "16 clips × (217 MB + 226 KB a frame; the longest clip has 10.0 s)" in ENGLISH.text(need.evidence)
     assert statement(report, "memory.enough").verdict == Verdict.OK
     tight = dataclasses.replace(MACHINE, gpus=(dataclasses.replace(MACHINE.gpus[0], bytes=4 << 30), MACHINE.gpus[0]))

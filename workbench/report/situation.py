@@ -264,12 +264,16 @@ def _voices(folder: Path, workspace: Workspace, runs: list[RunView]) -> list[Voi
 
 def _caches(folder: Path, workspace: Workspace, adoption: Adoption | None, rows: tuple[Row, ...]) -> list[Cache]:
     """Piper's caches, where anything is in them."""
-    here = [place for place in cache_folders(folder, workspace, adoption) if place != workspace.cache]
-    return [cache for place in here if (cache := read_cache(place, rows)).clips]
+    own = workspace.cache.absolute()
+    here = cache_folders(folder, workspace, adoption)
+    return [cache for place in here if (cache := read_cache(place, rows, alien=place != own)).clips]
 
 
 def _own_cache(workspace: Workspace) -> int:
-    return read_cache(workspace.cache, ()).bytes if workspace.cache.is_dir() else 0
+    if not workspace.cache.is_dir():
+        return 0
+    # Piper's may lie in the same folder.
+    return read_cache(workspace.cache, ()).bytes - read_cache(workspace.cache, (), alien=False).bytes
 
 
 def _newest(paths: list[Path]) -> list[EventFile]:

@@ -26,10 +26,10 @@ from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings,
 
 # Below this, rounding to 16 bits and mixing decide whether anything is left.
 _NEARLY_SILENT = 4 / 32768
-# Usual speech has three to four frames a phoneme id. Where there would be fewer than two of the whole recording, or of
-# what is louder than its noise, what the cut leaves may be too short.
-_FRAMES_AN_ID = 2.0
-_LOUD_FRAMES_AN_ID = 1.4
+# Usual speech has two to four frames a phoneme id. Where a whole recording, or what in it is louder than its noise, has
+# hardly more frames than ids, what the cut leaves may be too short.
+_FRAMES_AN_ID = 1.5
+_LOUD_FRAMES_AN_ID = 1.2
 
 
 class Fates:
@@ -47,6 +47,7 @@ class Fates:
         self._plan = CutPlan(audio.sample_rate, audio.trim_silence, audio.keep_seconds_before, audio.keep_seconds_after)
         self._detector: SpeechDetector | None = None
         self._clips: dict[tuple[object, ...], list[tuple[Path, int]]] = {}
+        self._hashes: dict[Path, str] = {}
         self._trained: list[tuple[Row, Path]] = []
         self._parts: dict[int, str] | None = None
 
@@ -90,10 +91,18 @@ class Fates:
             return None
         others = self._clips.setdefault((measures.digest, row.text, row.speaker, row.phoneme_ids), [])
         for other, line in others:
-            if other == path or _hash(other) == _hash(path):
+            if other == path or self._hash(other) == self._hash(path):
                 return line
         others.append((path, row.line))
         return None
+
+    def _hash(self, path: Path) -> str:
+        if path not in self._hashes:
+            try:
+                self._hashes[path] = hash_recording(path)
+            except OSError:
+                self._hashes[path] = str(path)
+        return self._hashes[path]
 
     def _whole_frames(self, utterance: Utterance) -> int | None:
         if utterance.seconds is None or utterance.sample_rate is None:
@@ -169,10 +178,3 @@ class Fates:
             clip_key(settings.fingerprint(), str(digest), row.text, row.speaker, row.phoneme_ids)
             for (row, _), digest in zip(self._trained, hashes, strict=True)
         ]
-
-
-def _hash(path: Path) -> str:
-    try:
-        return hash_recording(path)
-    except OSError:
-        return str(path)

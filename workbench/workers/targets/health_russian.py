@@ -1,4 +1,4 @@
-"""The kinds of findings that the scan itself makes, in Russian; see `workbench_health.russian`."""
+"""The kinds of findings that the scan itself makes, in Russian."""
 
 from __future__ import annotations
 
