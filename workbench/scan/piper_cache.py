@@ -5,6 +5,7 @@ Piper never asks whether an entry is still true: it takes what has the row's num
 
 from __future__ import annotations
 
+import bisect
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -123,13 +124,8 @@ class Cache:
 
     def moved(self, rows: Sequence[Row]) -> int:
         """Stale entries whose text stands on another line now."""
-        texts = {_letters(row.text)[:_BEGINNING] for row in rows}
-        stale = (entry for entry in self.entries if entry.line is None)
-        return sum(_beginning(entry.stem) in texts for entry in stale)
-
-
-# Letters by which a text is known again; what a name of fifty characters always has of a longer one.
-_BEGINNING = 16
+        texts = sorted(_letters(row.text) for row in rows)
+        return sum(_is_among(texts, entry) for entry in self.entries if entry.line is None)
 
 
 def cache_folders(folder: Path, workspace: Workspace, adoption: Adoption | None) -> list[Path]:
@@ -214,10 +210,14 @@ def _without_speaker(text: str) -> str:
     return re.sub(r"^\d+_?", "", text)
 
 
-def _beginning(stem: str) -> str:
-    """Letters of the text in a name, without row and speaker."""
-    match = _ROW.fullmatch(stem)
-    return _without_speaker(_letters(match[2]))[:_BEGINNING] if match is not None else ""
+def _is_among(texts: Sequence[str], entry: CacheEntry) -> bool:
+    """Whether an entry's text is one of these, which are sorted letters."""
+    match = _ROW.fullmatch(entry.stem)
+    begin = _without_speaker(_letters(match[2])) if match is not None else ""
+    place = bisect.bisect_left(texts, begin)
+    if not begin or place == len(texts):
+        return False
+    return texts[place].startswith(begin) if entry.is_cut else texts[place] == begin
 
 
 def _line_of(stem: str, texts: Mapping[int, str]) -> int | None:
