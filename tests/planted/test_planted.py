@@ -128,7 +128,7 @@ def direct(folder: Path) -> dict[str, tuple[list[Utterance], DatasetFacts]]:
         "memory.clip": ([row(frames=90_000)], make_facts(folder, gpu_bytes=8 << 30)),
         "memory.batch": (
             [row(row=number, frames=900) for number in range(20)],
-            make_facts(folder, gpu_bytes=6 << 30, parts=lambda: dict.fromkeys(range(20), "train")),
+            make_facts(folder, gpu_bytes=5 << 30, parts=lambda: dict.fromkeys(range(20), "train")),
         ),
         "dataset.too-few": ([], make_facts(folder)),
         "dataset.batch": (named[:5], make_facts(folder)),
