@@ -13,7 +13,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -49,6 +49,8 @@ class Problem:
     message: str
     skipped: bool
     """Whether the line gave no row."""
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    """What the message tells, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,9 @@ _KINDS: Mapping[str, tuple[str, bool]] = MappingProxyType(
 )
 
 
-def _problem(line: int, kind: str, **facts: object) -> Problem:
+def _problem(line: int, kind: str, **facts: str | int) -> Problem:
     message, skipped = _KINDS[kind]
-    return Problem(line, kind, message.format(**facts), skipped)
+    return Problem(line, kind, message.format(**facts), skipped, facts)
 
 
 def read_metadata(

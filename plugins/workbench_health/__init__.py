@@ -8,7 +8,7 @@ from workbench.api import HealthRuleSpec, Needs, Plugin, hookimpl
 from workbench_health.kinds.recordings import AUDIO, RECORDING
 from workbench_health.kinds.sound import DUPLICATE, SIGNAL
 from workbench_health.kinds.texts import IDS, PHONEMES, SPEAKERS, TEXT
-from workbench_health.kinds.training import DATASET, LENGTH
+from workbench_health.kinds.training import DATASET, LENGTH, MEMORY
 from workbench_health.limits import limits_of
 
 
@@ -108,6 +108,14 @@ class HealthPlugin(Plugin):
                 summary="clips too short or too long, and clips whose text does not fit their length",
                 kinds=LENGTH,
                 limits=limits_of("rows_named", "outlier", "pace_factor", "long_seconds", "long_factor"),
+            ),
+            HealthRuleSpec(
+                name="memory",
+                target="workbench_health.memory:MemoryRule",
+                needs=frozenset({Needs.AUDIO, Needs.PHONEMES}),
+                summary="clips and batches that do not fit into the GPU's memory",
+                kinds=MEMORY,
+                limits=limits_of("rows_named", "gpu_gb"),
             ),
             HealthRuleSpec(
                 name="dataset",

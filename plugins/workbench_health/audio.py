@@ -9,8 +9,8 @@ from pathlib import PurePath
 from statistics import median
 from types import MappingProxyType
 
-from workbench.api import AudioMeasures, Container, DatasetFacts, Finding, Severity, Utterance
-from workbench_health.gathered import Gathered, ranges
+from workbench.api import AudioMeasures, Container, DatasetFacts, Finding, Severity, Utterance, ranges
+from workbench_health.gathered import Gathered
 from workbench_health.kinds.recordings import KINDS
 from workbench_health.limits import Limits
 
@@ -72,15 +72,16 @@ class AudioRule:
         """One finding for each sample rate that is not the voice's, one for channels, one for missing heights."""
         wanted = self._dataset.sample_rate
         for rate, utterances in sorted(self._rates.items()):
+            rates = {"rate": rate, "wanted": wanted}
             if rate > wanted:
                 effect = f"are resampled to the voice's {wanted} Hz."
-                yield self._whole("audio.rate", Severity.INFO, utterances, f"{rate} Hz", effect)
+                yield self._whole("audio.rate", Severity.INFO, utterances, f"{rate} Hz", effect, **rates)
             elif self._is_shared(utterances):
                 effect = (
                     f"lie below the voice's {wanted} Hz: it would learn that nothing sounds above {rate // 2} Hz. "
                     f"Use better recordings, or set [audio] sample_rate = {rate}."
                 )
-                yield self._whole("audio.rate", Severity.WARNS, utterances, f"{rate} Hz", effect)
+                yield self._whole("audio.rate", Severity.WARNS, utterances, f"{rate} Hz", effect, **rates)
             else:
                 for utterance in utterances:
                     message = (
@@ -123,7 +124,10 @@ class AudioRule:
         peak, file, channels = measures.peak, utterance.file, utterance.channels or 1
         mixed = 10 ** (measures.rms_db / 20) if math.isfinite(measures.rms_db) else 0.0
         opposed = channels == 2 and measures.channels_agree < _OPPOSED
-        if peak < _DIGITAL_SILENCE or (channels > 1 and mixed < _DIGITAL_SILENCE / 2):
+        # What the trainer has cut already is silent if nothing was left; else nearly everything tells it.
+        left = utterance.frames if "silence" in utterance.dropped else None
+        silent = peak < _DIGITAL_SILENCE or (channels > 1 and mixed < _DIGITAL_SILENCE / 2)
+        if left == 0 or (silent and (utterance.dropped or not utterance.frames)):
             cause = " Its channels cancel each other out; keep one of them." if peak >= _DIGITAL_SILENCE else ""
             message = f"'{file}' is digital silence; the row is not trained.{cause or ' Record it again.'}"
             yield _finding("audio.silent", Severity.DROPS, utterance, message, peak=peak)
@@ -135,7 +139,7 @@ class AudioRule:
             )
         quiet, many = self._limits["quiet_peak"], self._limits["clipped_samples"]
         if peak < quiet:
-            what = f"'{file}' has a peak of {20 * math.log10(peak):.0f} dBFS"
+            what = f"'{file}' has a peak of {20 * math.log10(max(peak, 1e-9)):.0f} dBFS"
             self._gathered.add("audio.quiet", utterance, what, {"peak": round(peak, 5), "limit": quiet})
         elif measures.clipped >= many:
             what = f"'{file}' is clipped: {measures.clipped} samples stay at full scale"
@@ -164,15 +168,17 @@ class AudioRule:
             rule="audio.bandwidth", severity=Severity.WARNS, subject=subject, message=message, evidence=evidence
         )
 
-    def _whole(self, rule: str, severity: Severity, those: Sequence[Utterance], what: str, rest: str) -> Finding:
+    def _whole(
+        self, rule: str, severity: Severity, those: Sequence[Utterance], what: str, rest: str, **more: int
+    ) -> Finding:
         """One finding about all recordings that have something in common."""
-        example = those[0].file
+        example, lines = those[0].file, ranges(item.row for item in those)
         return Finding(
             rule=rule,
             severity=severity,
             subject=self._dataset.metadata.name,
             message=f"{len(those)} recording{'s' * (len(those) > 1)} with {what} ({example}) {rest}",
-            evidence={"recordings": len(those), "example": example, "lines": ranges([item.row for item in those])},
+            evidence={"recordings": len(those), "example": example, "lines": lines, **more},
         )
 
 

@@ -1,4 +1,4 @@
-"""Recordings that are the same sound, and rows that a split may put on both of its sides.
+"""Recordings that are the same sound, and rows that the split puts on both of its sides.
 
 N recordings, B bits of a sketch.
 """
@@ -7,62 +7,107 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.api import AudioMeasures, DatasetFacts, Finding, Utterance
-from workbench_health.gathered import Gathered, Value, worded
+from workbench_health.gathered import Gathered, Value
 from workbench_health.kinds.sound import KINDS
 from workbench_health.limits import Limits
 
 # Two copies of one sound differ in length by what an encoder adds or an editor cuts.
 _LENGTH_SHARE = 0.04
 _LENGTH_SECONDS = 0.3
+_TRAIN, _VALIDATION = "train", "validation"
+
+
+_SAME_FILE, _SAME_SOUND, _NEAR, _SAME_TEXT = "file", "sound", "near", "text"
+_HOW = MappingProxyType(
+    {
+        _SAME_FILE: "is the recording of",
+        _SAME_SOUND: "is the same sound as that of",
+        _NEAR: "sounds nearly as that of",
+        _SAME_TEXT: "says the same as",
+    }
+)
 
 
 class DuplicateRule:
-    """Compares all recordings by what was measured of them."""
+    """Compares all recordings by what was measured of them, and looks where the split puts those that are alike."""
 
     def __init__(self, dataset: DatasetFacts) -> None:
         self._dataset = dataset
         self._limits = Limits(dataset)
         self._gathered = Gathered(dataset, KINDS)
-        self._paths: set[Path] = set()
+        self._first: dict[Path, Utterance] = {}
         self._heard: list[tuple[Utterance, AudioMeasures]] = []
+        self._trained: dict[int, Utterance] = {}
         self._texts: dict[tuple[str, str | None], list[int]] = defaultdict(list)
-        self._pairs: set[tuple[int, int]] = set()
+        self._pairs: dict[str, list[tuple[int, int]]] = defaultdict(list)
 
     def check(self, utterance: Utterance) -> Iterable[Finding]:
         """Keep one row that can be trained."""
-        if utterance.path is not None and not utterance.audio_error:
-            # A file that is named twice is told elsewhere.
-            if utterance.measures is not None and utterance.path not in self._paths:
-                self._paths.add(utterance.path)
-                self._heard.append((utterance, utterance.measures))
+        if utterance.path is None or utterance.audio_error:
+            return ()
+        first = self._first.setdefault(utterance.path, utterance)
+        if first is not utterance:  # told elsewhere
+            self._pairs[_SAME_FILE].append((first.row, utterance.row))
+        elif utterance.same_as is not None:
+            what = f"'{utterance.file}' is a copy of the recording of line {utterance.same_as}, with the same text"
+            self._gathered.add("duplicate.clip", utterance, what, {"other": utterance.same_as})
+        elif utterance.measures is not None:
+            self._heard.append((utterance, utterance.measures))
+        if utterance.is_trained:
+            self._trained[utterance.row] = utterance
             if said := plain(utterance.text):
-                self._texts[(said, utterance.speaker)].append(utterance.row)
+                self._texts[said, utterance.speaker].append(utterance.row)
         return ()
 
     def finish(self) -> Iterator[Finding]:
-        """Pairs of recordings, then what they and repeated texts do to the split."""
+        """Pairs of recordings, then those of which the split trains one and validates with the other."""
         self._same()
         self._near()
+        self._leaks()
         yield from self._gathered.findings()
-        for rows in self._texts.values():
-            self._pairs |= {(rows[0], row) for row in rows[1:]}
-        share = self._dataset.validation_split
-        if self._pairs and share > 0:
-            apart = 2 * share * (1 - share) * len(self._pairs)
+
+    def _leaks(self) -> None:
+        alike = [(how, pair) for how in _HOW for pair in self._pairs[how]]
+        repeated = [rows for rows in self._texts.values() if len(rows) > 1]
+        if not self._dataset.validation_split or not (alike or repeated):
+            return
+        parts = self._dataset.parts()
+        told: set[int] = set()
+        for how, pair in alike:
+            self._leak(how, pair, parts, told)
+        for rows in repeated:
+            trained = next((row for row in rows if parts.get(row) == _TRAIN), None)
+            for row in rows if trained is not None else ():
+                self._leak(_SAME_TEXT, (row, trained), parts, told)
+
+    def _leak(self, how: str, pair: tuple[int, int | None], parts: Mapping[int, str], told: set[int]) -> None:
+        """Tell a pair of which one is in validation and the other is trained; of a row, the clearest pair only."""
+        by_part = {parts.get(row): self._trained[row] for row in pair if row in self._trained}
+        if _TRAIN not in by_part or _VALIDATION not in by_part:
+            return
+        held, trained = by_part[_VALIDATION], by_part[_TRAIN]
+        if held.row not in told:
+            told.add(held.row)
             what = (
-                f"{len(self._pairs)} rows say or hold the same as an earlier one; with validation_split = {share:g} "
-                f"about {apart:.1f} of them stand in validation while the other is trained, or the reverse"
+                f"'{held.file}' stands in validation and {_HOW[how]} line {trained.row} ('{trained.file}'), which is "
+                "trained"
             )
-            lines = " ".join(f"{first}={second}" for first, second in sorted(self._pairs)[:50])
-            evidence: dict[str, Value] = {"pairs": len(self._pairs), "lines": lines, "expected": round(apart, 2)}
-            yield worded(KINDS["duplicate.split"], self._dataset.metadata.name, what, evidence)
+            evidence: dict[str, Value] = {
+                "alike": how,
+                "part": _VALIDATION,
+                "other": trained.row,
+                "other_file": trained.file,
+                "other_part": _TRAIN,
+            }
+            self._gathered.add("duplicate.split", held, what, evidence)
 
     def _same(self) -> None:
         first: dict[str, Utterance] = {}
@@ -92,7 +137,7 @@ class DuplicateRule:
                 self._tell("duplicate.near", first, second, "sounds nearly as", float(differ_N[index]))
 
     def _tell(self, kind: str, first: Utterance, second: Utterance, how: str, differ: float) -> None:
-        self._pairs.add((first.row, second.row))
+        self._pairs[_SAME_SOUND if kind == "duplicate.audio" else _NEAR].append((first.row, second.row))
         same = plain(first.text) == plain(second.text)
         with_text = "the same text" if same else "another text"
         what = f"'{second.file}' {how} '{first.file}' of line {first.row}, with {with_text}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from workbench.api import DatasetFacts, Finding, RuleKind, Utterance
+from workbench.api import DatasetFacts, Finding, RuleKind, Utterance, ranges
 from workbench_health.limits import Limits
 
 Value = str | int | float | bool
@@ -67,14 +67,3 @@ class Gathered:
         what = f"{len(lines)} rows (lines {first} …): {kind.summary}; line {lines[0]}: {found[0].what}"
         evidence: dict[str, Value] = {"rows": len(lines), "lines": ranges(lines)}
         return worded(kind, self._dataset.metadata.name, what, evidence, found[0].fix)
-
-
-def ranges(lines: list[int]) -> str:
-    """`1-3 7 9-12`: all of them, short."""
-    parts: list[list[int]] = []
-    for line in sorted(set(lines)):
-        if parts and line == parts[-1][1] + 1:
-            parts[-1][1] = line
-        else:
-            parts.append([line, line])
-    return " ".join(str(begin) if begin == end else f"{begin}-{end}" for begin, end in parts)

@@ -46,7 +46,7 @@ class IdsRule:
                 f"{pad} and end with {end}: every sentence that is spoken does, and would begin and end badly. "
                 "Add these ids, or name the map that they were made with in [text] phoneme_map."
             )
-            yield self._whole("ids.marks", message, rows=len(self._unmarked))
+            yield self._whole("ids.marks", message, rows=len(self._unmarked), of=self._rows)
         if self._unnamed:
             shown = " ".join(map(str, sorted(self._unnamed)[:10]))
             number = f"{len(self._unnamed)} ids have" if len(self._unnamed) > 1 else "1 id has"

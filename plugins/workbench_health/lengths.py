@@ -33,11 +33,14 @@ class LengthRule:
             return
         self._clips.append(utterance)
         samples = math.ceil(utterance.seconds * self._dataset.sample_rate)
-        frames, ids = samples // self._dataset.hop_length, len(utterance.phoneme_ids or ())
-        if ids > frames:
+        whole, ids = samples // self._dataset.hop_length, len(utterance.phoneme_ids or ())
+        frames = whole if utterance.frames is None else utterance.frames
+        if ids > frames > 0:
+            left = f" after the silence was cut ({whole} before)" if frames < whole else ""
             message = (
-                f"'{utterance.file}' has {frames} frames for {ids} phoneme ids, at least one frame an id is wanted: "
-                "too short for its text, so the row is not trained. Check that recording and text belong together."
+                f"'{utterance.file}' has {frames} frames{left} for {ids} phoneme ids, at least one frame an id is "
+                "wanted: too short for its text, so the row is not trained. Check that recording and text belong "
+                "together."
             )
             yield _finding("length.text", Severity.DROPS, utterance, message, frames=frames, ids=ids)
         elif samples < self._dataset.segment_size:
@@ -46,7 +49,8 @@ class LengthRule:
                 f"'{utterance.file}' ({utterance.seconds:.2f} s) is shorter than a training segment ({segment:.2f} s): "
                 "it is filled up with silence. Join it to another clip, or leave it if there are few."
             )
-            yield _finding("length.segment", Severity.INFO, utterance, message, seconds=round(utterance.seconds, 3))
+            measured = {"seconds": round(utterance.seconds, 3), "segment": round(segment, 3)}
+            yield _finding("length.segment", Severity.INFO, utterance, message, **measured)
 
     def finish(self) -> Iterator[Finding]:
         """Clips much longer than the others, and clips whose text does not fit their length."""
@@ -64,9 +68,8 @@ class LengthRule:
                 what = (
                     f"'{clip.file}' is {clip.seconds:.1f} s long, the usual clip {middle:.1f} s (limit {limit:.1f} s)"
                 )
-                self._gathered.add(
-                    "length.long", clip, what, {"seconds": round(clip.seconds, 2), "limit": round(limit, 2)}
-                )
+                evidence = {"seconds": round(clip.seconds, 2), "usual": round(middle, 2), "limit": round(limit, 2)}
+                self._gathered.add("length.long", clip, what, evidence)
 
     def _paces(self) -> None:
         paces = [(clip, math.log(pace)) for clip in self._clips if (pace := self._pace(clip))]

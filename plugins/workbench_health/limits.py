@@ -40,6 +40,7 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "pace_factor": Limit(1.35, "how many times faster or slower than usual, for an outlier"),
         "long_seconds": Limit(20.0, "seconds below which no clip is called long"),
         "long_factor": Limit(3.0, "times the usual length above which a clip is called long"),
+        "gpu_gb": Limit(0.0, "GB of GPU memory that a step may take; 0: what the smallest GPU here has, if any"),
         "rare_phoneme": Limit(5, "occurrences below which a sound of the language is rare"),
         "near_bits": Limit(0.22, "share of a sketch in which two recordings of nearly the same sound may differ"),
     }

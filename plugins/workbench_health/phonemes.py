@@ -35,7 +35,7 @@ class PhonemeRule:
             return  # the rules for texts and for ids say so
         if utterance.phoneme_error:
             message = f"the text can't be turned into phonemes: {utterance.phoneme_error} The row is not trained."
-            yield _finding("phonemes.refused", Severity.DROPS, utterance, message)
+            yield _finding("phonemes.refused", Severity.DROPS, utterance, message, reason=utterance.phoneme_error)
             return
         if utterance.phonemes is None:
             return
@@ -71,7 +71,11 @@ class PhonemeRule:
                 "training would crash. Use a map with smaller ids."
             )
             yield Finding(
-                rule="phonemes.map", severity=Severity.BLOCKS, subject=self._dataset.metadata.name, message=message
+                rule="phonemes.map",
+                severity=Severity.BLOCKS,
+                subject=self._dataset.metadata.name,
+                message=message,
+                evidence={"highest": max(ids), "symbols": self._dataset.num_symbols},
             )
 
     def _rare(self) -> Iterator[Finding]:

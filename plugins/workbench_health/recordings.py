@@ -47,7 +47,7 @@ class RecordingRule:
             return
         first = self._first.setdefault(utterance.path, utterance)
         if first is not utterance:
-            kind = "recording.repeated" if first.text == utterance.text else "recording.twice"
+            kind = "recording.repeated" if self._is_same(first, utterance) else "recording.twice"
             self._gathered.add(
                 kind,
                 utterance,
@@ -67,6 +67,12 @@ class RecordingRule:
             what = f"no row names {len(orphans)} recording{'s' * (len(orphans) > 1)} of {self._folder.name}/: {shown}"
             evidence: dict[str, Value] = {"recordings": len(orphans), "files": " ".join(orphans[:_LISTED])}
             yield worded(KINDS["recording.orphan"], self._dataset.metadata.name, what, evidence)
+
+    def _is_same(self, first: Utterance, second: Utterance) -> bool:
+        """Whether two rows of one recording are one clip to the trainer."""
+        given = self._dataset.dataset_type == "phoneme_ids"
+        same_ids = not given or first.phoneme_ids == second.phoneme_ids
+        return (first.text, first.speaker) == (second.text, second.speaker) and same_ids
 
     def _missing(self, utterance: Utterance) -> Finding:
         if is_heading(utterance):

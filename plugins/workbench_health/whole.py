@@ -20,7 +20,7 @@ class DatasetRule:
     def check(self, utterance: Utterance) -> Iterable[Finding]:
         """Count one row."""
         self._rows += 1
-        usable = utterance.path is not None and not utterance.audio_error and self._speakable(utterance)
+        usable = utterance.is_trained
         self._usable += usable
         if usable and utterance.speaker is not None:
             self._speakers[utterance.speaker] = self._speakers.get(utterance.speaker, 0) + 1
@@ -42,14 +42,14 @@ class DatasetRule:
                 f"{train} clips are left for training, fewer than one batch of {self._dataset.batch_size}. "
                 "Set a smaller [training] batch_size, or record more."
             )
-            yield self._finding("dataset.batch", Severity.WARNS, message)
+            yield self._finding("dataset.batch", Severity.WARNS, message, train=train, batch=self._dataset.batch_size)
         if self._dataset.validation_split > 0 and validation == 0:
             share, wanted = self._dataset.validation_split, math.ceil(100 / self._usable) / 100
             message = (
                 f"{self._usable} clips times validation_split {share} is less than one clip: nothing will show when "
                 f"the voice gets worse. Set [training] validation_split to at least {wanted}."
             )
-            yield self._finding("dataset.validation", Severity.WARNS, message)
+            yield self._finding("dataset.validation", Severity.WARNS, message, split=share)
         if self._dataset.multi_speaker and len(self._speakers) == 1:
             message = (
                 f"multi_speaker is on, but '{next(iter(self._speakers))}' is the only speaker. "
@@ -57,19 +57,8 @@ class DatasetRule:
             )
             yield self._finding("dataset.speakers", Severity.WARNS, message)
 
-    def _speakable(self, utterance: Utterance) -> bool:
-        """Whether its text can be trained; without a phonemizer nobody knows, and that is told elsewhere."""
-        if utterance.phoneme_ids is None and not utterance.phoneme_error:
-            return True
-        return bool(utterance.phoneme_ids) and len(utterance.phoneme_ids or ()) <= self._frames(utterance)
-
-    def _frames(self, utterance: Utterance) -> int:
-        if utterance.seconds is None:
-            return 0
-        return math.ceil(utterance.seconds * self._dataset.sample_rate) // self._dataset.hop_length
-
-    def _finding(self, rule: str, severity: Severity, message: str) -> Finding:
-        evidence = {"rows": self._rows, "usable": self._usable}
+    def _finding(self, rule: str, severity: Severity, message: str, **more: float) -> Finding:
+        evidence = {"rows": self._rows, "usable": self._usable, **more}
         return Finding(
             rule=rule, severity=severity, subject=self._dataset.metadata.name, message=message, evidence=evidence
         )

@@ -169,3 +169,34 @@ def test_a_sarif_file_that_can_t_be_written_is_one_line(workbench: Command, fold
     outcome = workbench("health", "data", "--sarif", "no/such/folder.sarif")
     assert outcome.code == 2
     assert "no/such/folder.sarif: can't be written: No such file or directory" in outcome.err
+
+
+def test_findings_are_english_unless_another_language_is_chosen(workbench: Command, folder: Path) -> None:
+    data = layout(folder / "data", [f"{n}.wav|{text}" for n, text in enumerate(TEXTS, 1)], WAVS[:5])
+    english = workbench("health", "data", "--sarif", "english.sarif", "--json")
+    russian = workbench("health", "data", "--language", "ru", "--sarif", "russian.sarif", "--json")
+    assert "'6.wav' not found in wavs/" in workbench("health", "data").out
+    assert "записи нет. Строка не попадёт в обучение." in workbench("health", "data", "--language", "ru").out
+    first, second = ({item["rule"]: item for item in outcome.json["findings"]} for outcome in (english, russian))
+    assert {rule: item["evidence"] for rule, item in first.items()} == {
+        rule: item["evidence"] for rule, item in second.items()
+    }
+    assert second["recording.missing"]["message"].startswith("записи нет")
+    assert russian.json["kinds"]["recording.missing"]["fix"] == "Переименуйте файл или исправьте строку."
+    assert english.code == russian.code == 1
+    # What programs read stays as it is.
+    assert (folder / "english.sarif").read_text() == (folder / "russian.sarif").read_text()
+    assert data.is_dir()
+
+
+def test_it_says_what_becomes_of_each_row(workbench: Command, folder: Path) -> None:
+    rows = [f"{n}.wav|{text}" for n, text in enumerate(TEXTS, 1)] + ["1.wav", f"1.wav|{TEXTS[0]}"]
+    layout(folder / "data", rows, WAVS[:5])
+    report = workbench("health", "data", "--json").json
+    becomes = {item["row"]: (item["becomes"], item["why"]) for item in report["utterances"]}
+    assert becomes[5] == ("trained", "")
+    assert becomes[6] == ("dropped", "there is no such recording in wavs")
+    assert becomes[8] == ("dropped", "it is the same recording and text as line 1")
+    assert [item["row"] for item in report["skipped"]] == [7]
+    summary = report["summary"]
+    assert (summary["rows"], summary["usable"], summary["dropped"], summary["excluded"]) == (8, 5, 3, 0)

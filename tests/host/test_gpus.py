@@ -66,19 +66,19 @@ def test_the_weakest_of_the_gpus_used_decides() -> None:
 
 
 def test_a_batch_above_what_fits_is_warned_of_with_one_that_fits() -> None:
-    fit = clips_that_fit(T4, "medium", "32-true")
+    fit = clips_that_fit(T4, "medium", TrainingSettings())
     assert 8 < fit < 64
     assert about([T4], batch_size=fit)["doctor.gpu_batch"].severity == Severity.OK
     finding = about([T4], batch_size=fit + 1)["doctor.gpu_batch"]
     assert (finding.severity, finding.fix) == (Severity.WARNS, f"batch_size = {fit} in [training]")
-    assert clips_that_fit(T4, "medium", "bf16-mixed") > fit
+    assert clips_that_fit(T4, "medium", TrainingSettings(precision="bf16-mixed")) > fit
 
 
 def test_every_quality_has_an_estimate_and_a_card_that_holds_no_model_gets_zero() -> None:
     small = Gpu(name="GT 1030", megabytes=500, capability=6.1)
     for quality in QUALITIES:
-        assert clips_that_fit(H100, quality, "32-true") > clips_that_fit(T4, quality, "32-true") > 0
-        assert clips_that_fit(small, quality, "32-true") == 0
+        assert clips_that_fit(H100, quality, TrainingSettings()) > clips_that_fit(T4, quality, TrainingSettings()) > 0
+        assert clips_that_fit(small, quality, TrainingSettings()) == 0
 
 
 def test_nothing_is_said_where_no_gpu_trains() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workbench.api import HealthRuleSpec, RuleKind
 from workbench.host import Host
-from workbench.workers.targets.health_rules import OWN_KINDS
+from workbench.workers.targets.health_kinds import CACHE, OWN_KINDS
 from workbench_health.limits import LIMITS
 
 PAGE = Path(__file__).parents[2] / "workbench" / "help" / "health.md"
@@ -37,6 +37,7 @@ def expected() -> dict[str, str]:
     """The tables of the page, by the heading that they stand under."""
     tables = {spec.name: kinds_table(spec.kinds) for spec in specs()}
     tables["table"] = kinds_table(OWN_KINDS)
+    tables["cache"] = kinds_table(CACHE)
     rows = [f"| `{name}` | {limit.default:g} | {limit.about} |" for name, limit in LIMITS.items()]
     tables["Thresholds"] = "\n".join((*_LIMITS, *rows))
     return tables

@@ -11,8 +11,8 @@ import soundfile
 import torch
 
 from core_vits.audio import SpeechDetector, decode, resample, to_int16
+from core_vits.cutting import Cut, CutPlan, cut
 from core_vits.manifest import read_metadata
-from workbench.train.cutting import Cut, CutPlan, cut
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 

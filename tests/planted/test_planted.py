@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import soundfile
 from planted.benign import BENIGN
 from planted.dataset import Line, Plant, Planted, Source
-from planted.files import FILES, can_write_mp3
+from planted.files import FILES
+from planted.groups import groups
 from planted.sounds import SOUNDS
 from planted.words import WORDS
 
@@ -18,31 +19,13 @@ from workbench.api import DatasetFacts, Finding, HealthRuleSpec, Utterance
 from workbench.api.testing import make_facts, make_measures, make_utterance, one_line
 from workbench.errors import DatasetError
 from workbench.host import Host
+from workbench.report.findings import said_of, worded
+from workbench.report.languages import language
 from workbench.workers.targets.health import scan
-from workbench.workers.targets.health_rules import OWN_KINDS
+from workbench.workers.targets.health_kinds import OWN_KINDS
 
-# A fifth of the clips: more would no longer be unusual.
-TOGETHER = 10
-
-
-@pytest.fixture(scope="module")
-def source(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Source:
-    """The demo voice as 16-bit WAVs."""
-    folder = tmp_path_factory.mktemp("demo")
-    rows = []
-    for line in (repo / "workbench/demo/metadata.csv").read_text("utf-8").splitlines():
-        file, text = line.split("|")
-        samples, rate = soundfile.read(repo / "workbench/demo/wavs" / file, dtype="int16")
-        name = Path(file).with_suffix(".wav").name
-        soundfile.write(folder / name, samples, rate)
-        rows.append((name, text))
-    return Source(tuple(rows), folder, 16_000)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What all scans remember, so that each text is phonemized once."""
-    return tmp_path_factory.mktemp("cache")
+# What was measured is not always known.
+_WITHOUT_FACTS = frozenset({"recording.missing", "audio.unusable", "metadata.excluded"})
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +34,14 @@ def specs() -> list[HealthRuleSpec]:
     return [registered.spec for registered in Host.load(None).health_rules()]
 
 
-def groups(plants: Sequence[Plant]) -> Iterator[Sequence[Plant]]:
-    """Plants that fit into one dataset together."""
-    usable = [plant for plant in plants if can_write_mp3() or "MP3" not in plant.name]
-    for begin in range(0, len(usable), TOGETHER):
-        yield usable[begin : begin + TOGETHER]
-
-
 @pytest.mark.parametrize("plants", [*groups(WORDS), *groups(FILES), *groups(SOUNDS)], ids=lambda group: group[0].name)
 def test_planted_defects_are_found_on_their_lines(
     plants: Sequence[Plant], source: Source, cache: Path, tmp_path: Path, specs: list[HealthRuleSpec]
 ) -> None:
     planted = Planted.copy(source, tmp_path / "dataset")
     lines: list[tuple[Plant, Line]] = [(plant, plant.do(planted)) for plant in plants]
-    findings = scan(str(planted.finish(cache=cache)))["findings"]
+    report = scan(str(planted.finish(cache=cache)))
+    findings = report["findings"]
     missed = [
         f"{plant.name} on line {planted.number(line)}"
         for plant, line in lines
@@ -76,6 +53,14 @@ def test_planted_defects_are_found_on_their_lines(
         assert finding["rule"] in known
         assert one_line(finding["message"])
         assert finding["message"].endswith(".")
+    all_kinds = report["kinds"]
+    for finding in findings:
+        russian = worded(finding, all_kinds, language("ru"))
+        assert re.search("[а-яё]{3}", russian), russian
+        assert one_line(russian)
+        said = said_of(finding, all_kinds).others["ru"]
+        facts = all_kinds[finding["rule"]]["words"]["ru"]["facts"]
+        assert said.key != "finding.bare" or not facts or finding["rule"] in _WITHOUT_FACTS, finding
 
 
 def test_what_only_looks_odd_gives_no_finding(source: Source, cache: Path, tmp_path: Path) -> None:
@@ -115,7 +100,15 @@ def direct(folder: Path) -> dict[str, tuple[list[Utterance], DatasetFacts]]:
             [row(row=number, measures=make_measures(bandwidth=4_000.0)) for number in range(9)],
             make_facts(folder),
         ),
-        "duplicate.split": ([row(row=1), row(row=2, path=Path("wavs/2.wav"))], make_facts(folder)),
+        "duplicate.clip": ([row(row=1), row(row=2, path=Path("wavs/2.wav"), same_as=1)], make_facts(folder)),
+        "duplicate.split": (
+            [row(row=1), row(row=2, path=Path("wavs/2.wav"))],
+            make_facts(folder, parts=lambda: {1: "train", 2: "validation"}),
+        ),
+        "speakers.held-back": (
+            [*named, row(row=30, speaker="tom")],
+            make_facts(folder, multi_speaker=True, parts=lambda: {30: "test", **dict.fromkeys(range(20), "train")}),
+        ),
         "text.kind": ([row(text="1 0 14 0 2")], make_facts(folder)),
         "phonemes.refused": ([row(phonemes=None, phoneme_error="no.")], make_facts(folder)),
         "phonemes.gap": ([row(phonemes=(("a", "?", "?"),))], make_facts(folder)),
@@ -132,6 +125,11 @@ def direct(folder: Path) -> dict[str, tuple[list[Utterance], DatasetFacts]]:
         "speakers.few": ([*named, row(speaker="tom")], speakers),
         "speakers.unnamed": ([*named, row(speaker=" ")], speakers),
         "speakers.alike": ([*named, row(speaker="Mia")], speakers),
+        "memory.clip": ([row(frames=90_000)], make_facts(folder, gpu_bytes=8 << 30)),
+        "memory.batch": (
+            [row(row=number, frames=900) for number in range(20)],
+            make_facts(folder, gpu_bytes=5 << 30, parts=lambda: dict.fromkeys(range(20), "train")),
+        ),
         "dataset.too-few": ([], make_facts(folder)),
         "dataset.batch": (named[:5], make_facts(folder)),
         "dataset.validation": (named[:5], make_facts(folder)),

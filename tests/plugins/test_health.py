@@ -163,7 +163,8 @@ def test_the_peers_recordings_give_no_false_alarm(shared: Path, tmp_path: Path) 
         "utf-8",
     )
     report = scan(str(tmp_path))
-    assert found_in(report) == [
+    # What Piper's cache there differs in, tests/planted/test_caches.py looks at.
+    assert [item for item in found_in(report) if not item[1].startswith("cache.")] == [
         ("drops", "recording.missing", "metadata.csv:4"),
         ("warns", "dataset.batch", "metadata.csv"),
         ("warns", "dataset.validation", "metadata.csv"),
@@ -239,7 +240,6 @@ def test_each_defect_is_found_once_on_its_row(dataset: Callable[..., Path]) -> N
         ("warns", "recording.twice", "metadata.csv:36"),
         ("warns", "text.mixed-script", "metadata.csv:36"),
         ("info", "audio.channels", "metadata.csv"),
-        ("info", "duplicate.split", "metadata.csv"),
         ("info", "text.repeated", "metadata.csv:37"),
     ]
     messages = {item["subject"]: item["message"] for item in report["findings"]}

@@ -39,7 +39,10 @@ def test_ids_without_the_marks_of_a_sentence_and_ids_without_a_symbol_are_one_fi
     good, rows = (1, 0, 14, 0, 2), [(1, 14, 2), (0, 1, 0, 14, 0, 2), (1, 0, 14, 0), (1, 0, 99, 0, 98, 0, 98, 0, 2)]
     utterances = [make_utterance(row=row, text="", phoneme_ids=ids) for row, ids in enumerate([good, *rows], 1)]
     found = finished(IdsRule, utterances, facts)
-    assert [(item.rule, item.evidence) for item in found] == [("ids.marks", {"rows": 3}), ("ids.unnamed", {"ids": 2})]
+    assert [(item.rule, item.evidence) for item in found] == [
+        ("ids.marks", {"rows": 3, "of": 5}),
+        ("ids.unnamed", {"ids": 2}),
+    ]
     assert "3 of 5 rows (line 2) do not begin with 1 0 and end with 2" in found[0].message
     assert "2 ids have no symbol (98 99)" in found[1].message
     assert finished(IdsRule, utterances[:1], facts) == []
@@ -158,8 +161,54 @@ def test_copies_of_a_recording_are_found_and_a_file_named_twice_is_not_told_agai
     assert [(item.rule, item.evidence.get("other")) for item in found] == [
         ("duplicate.audio", 1),
         ("duplicate.near", 1),
-        ("duplicate.split", None),
     ]
+
+
+def test_a_pair_that_the_split_parts_is_told_by_its_clearest_likeness(tmp_path: Path) -> None:
+    sound = make_measures()
+    near = f"{int(sound.sketch, 16) ^ 0xFF:064x}"
+    rows = [
+        make_utterance(row=1, text="Один.", measures=sound),
+        make_utterance(row=2, text="Два.", measures=sound),  # the same file
+        make_utterance(row=3, text="Один.", path=Path("3.wav"), measures=sound),  # sound and text
+        make_utterance(row=4, text="Четыре.", path=Path("4.wav"), measures=make_measures(sketch=near)),
+        make_utterance(row=5, text="Шесть!", path=Path("5.wav"), measures=make_measures()),
+        make_utterance(row=6, text="шесть", path=Path("6.wav"), measures=make_measures()),
+        make_utterance(row=7, text="Шесть.", path=Path("7.wav"), measures=make_measures()),
+        make_utterance(row=8, text="Шесть", path=Path("8.wav"), measures=make_measures(), speaker="tom"),
+    ]
+    parts = {1: "train", 2: "validation", 3: "validation", 4: "validation", 5: "validation", 6: "test", 7: "train",
+             8: "validation"}  # fmt: skip
+
+    def leaks(parts: dict[int, str]) -> list[tuple[int, object, object]]:
+        found = finished(DuplicateRule, rows, make_facts(tmp_path, parts=lambda: parts))
+        told = [item.evidence for item in found if item.rule == "duplicate.split"]
+        return [(index, item["alike"], item["other"]) for index, item in enumerate(told)]
+
+    assert leaks(parts) == [(0, "file", 1), (1, "sound", 1), (2, "near", 1), (3, "text", 7)]
+    assert leaks(dict.fromkeys(parts, "train")) == []
+    assert leaks({}) == []
+
+
+def test_only_speakers_with_few_clips_make_the_split_worth_asking(tmp_path: Path) -> None:
+    def told(clips: dict[str, int], parts: dict[int, str]) -> list[str]:
+        asked: list[bool] = []
+
+        def ask() -> dict[int, str]:
+            asked.append(True)
+            return parts
+
+        names = [name for name, count in clips.items() for _ in range(count)]
+        rows = [make_utterance(row=row, speaker=name) for row, name in enumerate(names)]
+        facts = make_facts(tmp_path, multi_speaker=True, parts=ask)
+        found = [item for item in finished(SpeakerRule, rows, facts) if item.rule == "speakers.held-back"]
+        return [str(item.evidence["names"]) for item in found] if asked else ["not asked"]
+
+    assert told({"mia": 20, "tom": 20}, {}) == ["not asked"]
+    held = {20: "validation", 21: "test"}
+    trained = {**held, 21: "train"}
+    assert told({"mia": 20, "tom": 2}, {**dict.fromkeys(range(20), "train"), **held}) == ["tom (2)"]
+    assert told({"mia": 20, "tom": 2}, {**dict.fromkeys(range(20), "train"), **trained}) == []
 
 
 def test_a_slow_or_fast_clip_is_judged_by_its_speech_and_not_by_its_silence(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_kinds_are_documented_in_the_report(dataset: Path, rule: Callable[..., N
         "summary": "late",
         "effect": "It is late.",
         "fix": "Hurry.",
+        "words": {},
     }
     assert {item["rule"] for item in report["findings"]} <= set(report["kinds"])
 

@@ -16,13 +16,14 @@ from local_ray import local_ray
 from small_project import RATE, Project
 
 import workbench_espeak
+from core_vits.cutting import Cut, CutPlan
 from workbench.config import Workspace
 from workbench.errors import DatasetError, EnvironmentProblem
 from workbench.executors import Here, Processes
 from workbench.host import Host
 from workbench.jobs.start import run_workspace
 from workbench.train.clips import ClipBuild, Clips
-from workbench.train.cutting import Cut, CutPlan, Cutter, Group, group_size, worth_starting
+from workbench.train.cutting import Cutter, Group, group_size, worth_starting
 from workbench.workers.targets import process_front
 from workbench.workers.targets.frontend import front_end
 from workbench.workers.targets.process_front import PhonemeSettings, phonemes_here
@@ -163,7 +164,7 @@ def test_several_processes_cut_exactly_as_one_does(
     broken.write_bytes(b"no sound")
     paths = [*wavs, broken, *wavs, *wavs, broken, *wavs]
     cutter = Cutter(CutPlan(22_050, True, 0.25, 0.25))
-    monkeypatch.setattr("workbench.train.cutting._LONGEST_IN_A_BATCH", 30_000)  # here; the others have the default
+    monkeypatch.setattr("core_vits.cutting._LONGEST_IN_A_BATCH", 30_000)  # here; the others have the default
     groups = [Group(paths[begin : begin + 5]) for begin in range(0, len(paths), 5)]
     processes = Processes(2)
     try:

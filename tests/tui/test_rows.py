@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from textual.app import App, ComposeResult
 from tui.recorded import screen_text
 
+from workbench.tui.panes import scan, utterances
+from workbench.tui.services import ScanResult
 from workbench.tui.widgets.rows import Column, RowList
 
 COLUMNS = (Column("n", 6, right=True), Column("text", 0), Column("wide", 8, narrowest=60))
@@ -105,3 +107,14 @@ async def test_what_to_do_in_an_empty_list_is_wrapped_not_cut() -> None:
         await pilot.pause()
         said = " ".join(screen_text(app).replace("│", " ").replace("┃", " ").split())
         assert "there is no such file. Create it, or correct [dataset] r scans" in said
+
+
+def test_an_utterance_says_what_the_trainer_makes_of_it() -> None:
+    trained = {"row": 1, "text": "Да.", "becomes": "trained", "why": "", "part": "validation"}
+    dropped = {"row": 2, "text": "Нет.", "becomes": "dropped", "why": "its text gives no phonemes"}
+    assert "becomes      trained, in validation" in utterances.detail(trained, [], None).splitlines()
+    assert "becomes      trained" in utterances.detail({**trained, "part": None}, [], None).splitlines()
+    assert "✗ not trained: its text gives no phonemes" in utterances.detail(dropped, [], None).splitlines()
+    # Many rows with the same fault are one finding, which has no line.
+    found = [{"severity": "drops", "subject": "metadata.csv", "rule": "phonemes.none", "message": "…", "evidence": {}}]
+    assert scan.unusable_rows(ScanResult(findings=found, utterances=[trained, dropped])) == {2}

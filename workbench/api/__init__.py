@@ -1,6 +1,6 @@
 """The plugin API: the only part of the workbench that a plugin may import."""
 
-from workbench.api.findings import Finding, Severity
+from workbench.api.findings import Finding, Severity, ranges
 from workbench.api.hookspecs import API_VERSION, Plugin, Refuse, hookimpl
 from workbench.api.measures import AudioMeasures, Container
 from workbench.api.protocols import (
@@ -26,6 +26,7 @@ from workbench.api.specs import (
     ExporterSpec,
     ExportResult,
     HealthRuleSpec,
+    KindWords,
     LauncherSpec,
     Needs,
     NormalizerSpec,
@@ -50,6 +51,7 @@ __all__ = [
     "Finding",
     "HealthRule",
     "HealthRuleSpec",
+    "KindWords",
     "LaunchJob",
     "LaunchPlan",
     "Launcher",
@@ -75,4 +77,5 @@ __all__ = [
     "Verifier",
     "VoiceIdentity",
     "hookimpl",
+    "ranges",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -46,3 +46,14 @@ class Finding:
     def as_json(self) -> dict[str, object]:
         """A plain dictionary for `--json`."""
         return {**asdict(self), "evidence": dict(self.evidence), "severity": str(self.severity)}
+
+
+def ranges(lines: Iterable[int]) -> str:
+    """Lines as evidence lists them: `1-3 7 9-12`, all of them, short."""
+    parts: list[list[int]] = []
+    for line in sorted(set(lines)):
+        if parts and line == parts[-1][1] + 1:
+            parts[-1][1] = line
+        else:
+            parts.append([line, line])
+    return " ".join(str(begin) if begin == end else f"{begin}-{end}" for begin, end in parts)

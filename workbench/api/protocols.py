@@ -5,7 +5,7 @@ No process mixes them with pluggy: a target is imported where it runs and called
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -80,6 +80,18 @@ class Utterance:
     """sentence > phoneme."""
     phoneme_ids: Sequence[int] | None = None
     phoneme_error: str = ""
+    frames: int | None = None
+    """Spectrogram frames that the trainer will have of it: after the silence was cut where that decides whether it is
+    trained, else of the whole recording. None when it can't be decoded."""
+    same_as: int | None = None
+    """Line of an earlier row that is the same clip: the same bytes, text and speaker."""
+    dropped: str = ""
+    """Why the trainer will leave the row out, as it will say; empty when it will be trained."""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the trainer will take the row."""
+        return self.path is not None and not self.audio_error and not self.dropped and self.phoneme_ids != ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +111,16 @@ class DatasetFacts:
     phoneme_id_map: Mapping[str, Sequence[int]] = field(default_factory=dict)
     num_symbols: int = 256
     batch_size: int = 0
+    """Clips of a process in one step; in the mean, if `batching` is `buckets`."""
+    batching: str = "buckets"
+    """`buckets` or `random`; see `[training] batching`."""
+    seed: int = 0
+    devices: int = 1
+    """Processes that train together."""
+    quality: str = "medium"
+    precision: str = "32-true"
+    gpu_bytes: int = 0
+    """Memory of the smallest GPU that will train; 0 where none is known."""
     validation_split: float = 0.0
     multi_speaker: bool = False
     dataset_type: str = "text"
@@ -109,6 +131,9 @@ class DatasetFacts:
     """Thresholds by their name: what rules declare in `HealthRuleSpec.limits`, or what the user set in `[health]`."""
     orphans: tuple[str, ...] = ()
     """Recordings that no row names, relative to `folder`."""
+    parts: Callable[[], Mapping[int, str]] = dict
+    """Part of the split of each line that is trained, `train`, `validation` or `test`, as the next run will have it.
+    Ask in `finish`, and only where the answer matters: the first question costs a second or more. Empty: not known."""
 
 
 @runtime_checkable

@@ -56,6 +56,19 @@ class NormalizerSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KindWords:
+    """A kind of finding in another language than English."""
+
+    summary: str
+    effect: str
+    fix: str
+    facts: tuple[str, ...] = ()
+    """What was measured: formats for the evidence of a finding (`{db} dB, limit {limit}`), of which the first is taken
+    whose values are all there. A format after a colon is one of the report's: `{rate:hertz}`, `{seconds:seconds}`,
+    `{size:bytes}`, `{share:share}`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RuleKind:
     """One kind of finding, as it is documented and as CI systems are told of it."""
 
@@ -69,6 +82,8 @@ class RuleKind:
     """What it does to a training, one sentence."""
     fix: str
     """What to do, one sentence."""
+    words: Mapping[str, KindWords] = field(default_factory=dict)
+    """The same in other languages, by their name (`ru`); in one that is not here, findings stay English."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

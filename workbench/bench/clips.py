@@ -14,6 +14,7 @@ import numpy as np
 
 from core_vits.audio import SpeechDetector
 from core_vits.cache import CacheReader, CacheSettings, CacheWriter
+from core_vits.cutting import Cut, CutPlan, cut
 from core_vits.manifest import find_recording
 from workbench.bench.parts import Measured
 from workbench.bench.subject import scratch, seconds_each, subject, with_recordings
@@ -21,7 +22,6 @@ from workbench.config import Workspace
 from workbench.errors import DatasetError
 from workbench.host import Host
 from workbench.jobs.dataset import read_table
-from workbench.train.cutting import Cut, CutPlan, cut
 from workbench.workers.targets.frontend import FrontEnd, cache_settings, front_end
 
 _CLIPS, _CLIP_SECONDS, _CLIP_IDS = 64, 5.9, 160

@@ -51,12 +51,17 @@ def run_init(args: argparse.Namespace, console: Console) -> int:
 
 def run_health(args: argparse.Namespace, console: Console) -> int:
     """Look at the whole dataset; exit code 1 when something can't be trained, with --strict also for warnings."""
+    from workbench.report.findings import translated
+    from workbench.report.languages import language
+
     workspace = open_workspace(args) if args.path is None else _workspace_of(args.path)
     if args.shard is not None:
         return _measure_shard(workspace, args, console)
     report = scan(workspace, console, executor=args.executor)
     if args.sarif is not None:
         _write_sarif(report, workspace, args.sarif)
+    if args.language is not None:
+        report = translated(report, language(args.language))
     console.answer(report)
     print_report(report, console, limit=None if args.all else _SHOWN_PER_KIND)
     bad = ("error", "warning") if args.strict else ("error",)

@@ -1,7 +1,7 @@
 """What the GPUs of this machine are, and which training settings suit them. Asks nvidia-smi; imports nothing heavy.
 
-Which number formats a generation has is NVIDIA's word (CUDA C++ Programming Guide, compute capabilities). Memory is an
-estimate from the counted size of what a step keeps.
+Which number formats a generation has is NVIDIA's word (CUDA C++ Programming Guide, compute capabilities); memory is an
+estimate from what was measured on one GPU (`core_vits.needed_memory`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from core_vits.needed_memory import CUDA_BYTES, step_memory
 from workbench.api import Finding, Severity
 from workbench.config.settings import TrainingSettings
 from workbench.host.machine import ask, finding
@@ -17,16 +18,6 @@ from workbench.host.machine import ask, finding
 _HALF_AND_TF32 = 8.0
 """Compute capability from which on a GPU has bfloat16 and TF32 (Ampere)."""
 
-# MB (10^6) that a step in float32 keeps for its backward pass, counted with torch's hooks for saved tensors: of the
-# segment of a clip, and of each of its frames.
-_SEGMENT_MB = {"tiny": 2.3, "x-low": 86.0, "low": 86.0, "medium": 88.0, "high": 188.0}
-_FRAME_MB = {"tiny": 0.022, "x-low": 0.112, "low": 0.197, "medium": 0.228, "high": 0.228}
-# Weights, gradients and moments are 16 bytes a weight; CUDA itself takes 1 GB.
-_FIXED_MB = {"tiny": 1000.0, "x-low": 1900.0, "low": 2100.0, "medium": 2100.0, "high": 2300.0}
-_BF16_SHARE = 0.65
-"""What of it is kept in a step in bfloat16."""
-_SPARE = 1.5
-"""Gradients on their way, workspaces of convolutions, fragments."""
 _FRAMES = 800
 """9 seconds at 22,050 Hz: a batch is as large as its longest clips."""
 
@@ -61,12 +52,12 @@ def _parse(line: str) -> Gpu | None:
         return None
 
 
-def clips_that_fit(gpu: Gpu, quality: str, precision: str) -> int:
+def clips_that_fit(gpu: Gpu, quality: str, training: TrainingSettings) -> int:
     """An estimate of the largest batch of clips of up to nine seconds."""
-    each = (_SEGMENT_MB[quality] + _FRAMES * _FRAME_MB[quality]) * _SPARE
-    if precision != "32-true":
-        each *= _BF16_SHARE
-    return max(0, int((gpu.megabytes - _FIXED_MB[quality]) / each))
+    memory = step_memory(quality, training.precision, devices=training.devices)
+    left = gpu.megabytes * 2**20 - CUDA_BYTES - memory.fixed
+    each = memory.bytes(1, _FRAMES, training.segment_size) - memory.fixed
+    return max(0, int(left / each))
 
 
 def advise(gpus: Sequence[Gpu], training: TrainingSettings, quality: str) -> Iterator[Finding]:
@@ -78,7 +69,7 @@ def advise(gpus: Sequence[Gpu], training: TrainingSettings, quality: str) -> Ite
     yield from _precision(weakest, training)
     yield from _graphs(weakest, training, quality)
     smallest = min(used, key=lambda gpu: gpu.megabytes)
-    fit = clips_that_fit(smallest, quality, training.precision)
+    fit = clips_that_fit(smallest, quality, training)
     said = f"batch_size {training.batch_size}; by estimate about {fit} clips of up to 9 s fit into {smallest.name}"
     if training.batch_size > fit:
         yield finding(
@@ -114,7 +105,7 @@ def _precision(gpu: Gpu, training: TrainingSettings) -> Iterable[Finding]:
 
 def _graphs(gpu: Gpu, training: TrainingSettings, quality: str) -> Iterable[Finding]:
     """Whether recorded steps suit it: a fast card waits for launches, and needs the memory of two batches."""
-    fits = training.batch_size * 2 <= clips_that_fit(gpu, quality, training.precision)
+    fits = training.batch_size * 2 <= clips_that_fit(gpu, quality, training)
     fast = gpu.capability >= _HALF_AND_TF32
     subject, is_set = "recorded steps", f"cuda_graphs is {'on' if training.cuda_graphs else 'off'}"
     if training.cuda_graphs and training.precision == "16-mixed":

@@ -7,7 +7,7 @@ from typing import Any
 from workbench import __version__
 from workbench.report.frame import frame
 from workbench.report.languages import Language
-from workbench.report.records import Quantity, Report, Section, Statement, Text
+from workbench.report.records import Quantity, Report, Said, Section, Statement, Text
 
 FORMAT = 1
 """Number of this layout; a new one when a field changes its meaning."""
@@ -77,4 +77,4 @@ def _quantity(quantity: Quantity, language: Language) -> dict[str, Any]:
 
 
 def _raw(value: Any, language: Language) -> Any:
-    return language.text(value) if isinstance(value, Text) else value
+    return language.text(value) if isinstance(value, Text | Said) else value

@@ -46,6 +46,25 @@ def say(key: str, **values: Any) -> Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A format that is in no catalogue, with its values."""
+
+    form: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What another part of the program says, in English and in the languages that it knows."""
+
+    english: str
+    others: Mapping[str, Text] = field(default_factory=dict)
+    """By the name of the language."""
+    where: str = ""
+    """What it is about."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quantity:
     """A measured value and how it is written: a format of `workbench.report.languages`."""
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.report.findings import said_of
+from workbench.report.records import Said
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanned:
@@ -22,7 +25,7 @@ class Scanned:
     speakers: int
     phonemizer: str
     """Name and version; empty where there is none."""
-    findings: tuple[tuple[str, str, str], ...]
+    findings: tuple[tuple[str, str, Said], ...]
     """Severity, rule and what it says where; the worst first."""
 
 
@@ -38,7 +41,7 @@ def read_scan(found: Mapping[str, Any]) -> Scanned:
         speakers=int(summary["speakers"]),
         phonemizer=f"{summary.get('phonemizer', '')} {summary.get('phonemizer_version', '')}".strip(),
         findings=tuple(
-            (str(item["severity"]), str(item["rule"]), f"{item['subject']}: {item['message']}")
+            (str(item["severity"]), str(item["rule"]), said_of(item, found.get("kinds", {}), where=True))
             for item in found["findings"]
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from workbench.errors import ConfigError, RunError, WorkbenchError
 from workbench.jobs.dataset import read_table
 from workbench.jobs.piper_runs import PiperRuns
 from workbench.jobs.runs import RunView, list_runs
-from workbench.report.caches import Cache, read_cache
 from workbench.report.event_files import EventFile, find_event_files, read_event_file
 from workbench.report.machine import Machine, read_machine
 from workbench.report.places import named
@@ -29,11 +28,11 @@ from workbench.report.recordings import Recordings, read_recordings
 from workbench.report.records import Text, say
 from workbench.report.saved import Inside, Saved, Voice, look_inside, read_checkpoints, read_voices
 from workbench.report.scanned import Scanned, read_scan
+from workbench.scan.piper_cache import Cache, cache_folders, found_in, read_cache
 
 Scan = Callable[[Workspace], Mapping[str, Any]]
 """Looks at every row and recording, elsewhere: gives what `workbench.workers.targets.health.scan` returns."""
 
-_CACHES = (".cache", "cache", ".workbench/cache")
 _EVENT_FILES_READ = 12
 
 
@@ -202,7 +201,7 @@ def _piper_config(folder: Path, workspace: Workspace, adoption: Adoption | None)
     """Piper's config.json: where its option says, beside the table, or in the project."""
     places = [workspace.metadata.parent / "config.json", folder / "config.json"]
     given = adoption.source.options.given.get("data.config_path") if adoption is not None else None
-    chosen = _found(adoption, given.value) if adoption is not None and given is not None else None
+    chosen = found_in(adoption, given.value) if given is not None else None
     for path in [chosen, *places] if chosen is not None else places:
         try:
             if path.is_file():
@@ -210,13 +209,6 @@ def _piper_config(folder: Path, workspace: Workspace, adoption: Adoption | None)
         except (ConfigError, OSError):
             continue
     return {}, ""
-
-
-def _found(adoption: Adoption, text: object) -> Path | None:
-    """What is here of a path that the project names."""
-    # A copy, for looking changes what the adoption tells of moved paths.
-    places = replace(adoption.source.places, moved=dict(adoption.moved))
-    return places.find(text) if isinstance(text, str) else None
 
 
 def _adoption(folder: Path) -> Adoption | None:
@@ -271,18 +263,17 @@ def _voices(folder: Path, workspace: Workspace, runs: list[RunView]) -> list[Voi
 
 
 def _caches(folder: Path, workspace: Workspace, adoption: Adoption | None, rows: tuple[Row, ...]) -> list[Cache]:
-    """Piper's caches: the one that the command names, and what is called so beside table and project."""
-    places = [place / name for place in (workspace.metadata.parent, folder) for name in _CACHES]
-    chosen = adoption.source.options.given.get("data.cache_dir") if adoption is not None else None
-    if adoption is not None and chosen is not None and not chosen.missing:
-        path = _found(adoption, chosen.value)
-        places += [path] if path is not None else []
-    here = dict.fromkeys(place.absolute() for place in places if place.is_dir() and place != workspace.cache)
-    return [cache for place in here if (cache := read_cache(place, rows)).clips]
+    """Piper's caches, where anything is in them."""
+    own = workspace.cache.absolute()
+    here = cache_folders(folder, workspace, adoption)
+    return [cache for place in here if (cache := read_cache(place, rows, alien=place != own)).clips]
 
 
 def _own_cache(workspace: Workspace) -> int:
-    return read_cache(workspace.cache, ()).bytes if workspace.cache.is_dir() else 0
+    if not workspace.cache.is_dir():
+        return 0
+    # Piper's may lie in the same folder.
+    return read_cache(workspace.cache, ()).bytes - read_cache(workspace.cache, (), alien=False).bytes
 
 
 def _newest(paths: list[Path]) -> list[EventFile]:

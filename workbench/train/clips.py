@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core_vits.cache import CacheSettings, CacheWriter, Entry, Shard, cache_folder, clip_key, shards_of
+from core_vits.cache import CacheSettings, CacheWriter, Entry, Shard, clip_key
+from core_vits.cutting import Cut, CutPlan
 from core_vits.manifest import Row
 from core_vits.phonemes import NUM_SYMBOLS
 from core_vits.recordings import Recordings
@@ -18,8 +19,8 @@ from workbench.executors import Executor, check, executor
 from workbench.jobs.checks import not_found
 from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
-from workbench.train.cutting import Cut, CutPlan, Cutter, Group, Made, group_size, worth_starting
-from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings
+from workbench.train.cutting import Cutter, Group, Made, group_size, worth_starting
+from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings, known_recordings
 from workbench.workers.targets.process_front import phoneme_settings, use_front
 
 Progress = Callable[[int, int, str, float | None], None]
@@ -311,13 +312,3 @@ class Stopwatch:
         """One more recording of so many bytes."""
         self._bytes += size
         self._done += 1
-
-
-def known_recordings(
-    workspace: Workspace, settings: CacheSettings, shard: Shard | None = None, *, trust: bool = True
-) -> Recordings:
-    """Hashes of recordings that the cache of these settings knows, from the folders of all shards."""
-    folder = cache_folder(workspace.cache, settings)
-    own = folder / shard.folder if shard is not None else folder
-    others = [place for place in (*(folder / other.folder for other in shards_of(folder)), folder) if place != own]
-    return Recordings(own, others, trust=trust)

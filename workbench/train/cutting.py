@@ -7,20 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from core_vits.audio import (
-    VAD_RATE,
-    AudioError,
-    Samples,
-    Span,
-    SpeechDetector,
-    decode,
-    resample,
-    speech_span,
-    to_int16,
-)
+from core_vits.audio import SpeechDetector
+from core_vits.cutting import Cut, CutPlan, cut
 from workbench.errors import DatasetError
 from workbench.executors import one_by_one
 from workbench.workers.targets.phoneme_memo import Sentences
@@ -30,71 +18,6 @@ from workbench.workers.targets.process_front import PhonemeSettings, load_front,
 _CLIPS_A_PROCESS = 100
 # Recordings that are listened to at once: half the time of one after the other, and more gain nothing.
 _LARGEST_GROUP, _SMALLEST_GROUP = 32, 8
-_LONGEST_IN_A_BATCH = 60 * VAD_RATE
-
-
-@dataclass(frozen=True, slots=True)
-class CutPlan:
-    """How to cut."""
-
-    sample_rate: int
-    """Hz."""
-    trim_silence: bool
-    keep_before: float
-    """Seconds."""
-    keep_after: float
-    """Seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A recording that was cut."""
-
-    samples: npt.NDArray[np.int16]
-    seconds_trimmed: float
-
-
-def cut(paths: Sequence[Path], plan: CutPlan, detector: SpeechDetector | None) -> list[Cut | str]:
-    """Cut a few recordings; for one that can't be cut, the reason."""
-    results: list[Cut | str] = []
-    whole: list[Samples] = []
-    heard: list[Samples] = []
-    for path in paths:
-        try:
-            original, rate = decode(path)
-        except AudioError as error:
-            results.append(str(error))
-            continue
-        results.append("")
-        whole.append(resample(original, rate, plan.sample_rate))
-        heard.append(resample(original, rate, VAD_RATE) if detector is not None else whole[-1])
-    spans = _spans(whole, heard, plan, detector)
-    cuts = iter([_as_cut(samples, span, plan.sample_rate) for samples, span in zip(whole, spans, strict=True)])
-    return [result or next(cuts) for result in results]
-
-
-def _spans(
-    whole: Sequence[Samples], heard: Sequence[Samples], plan: CutPlan, detector: SpeechDetector | None
-) -> list[Span]:
-    if detector is None:
-        return [Span(0, len(samples)) for samples in whole]
-    # A batch has the length of its longest clip: an hour among seconds would take gigabytes.
-    short = [clip for clip, samples in enumerate(heard) if len(samples) <= _LONGEST_IN_A_BATCH]
-    probabilities = dict(zip(short, detector.probabilities([heard[clip] for clip in short]), strict=True))
-    spans = []
-    for clip, samples in enumerate(whole):
-        if clip not in probabilities:
-            (probabilities[clip],) = detector.probabilities([heard[clip]])
-        speech = probabilities[clip]
-        spans.append(speech_span(speech, len(heard[clip]), len(samples), plan.keep_before, plan.keep_after))
-    return spans
-
-
-def _as_cut(samples: Samples, span: Span, sample_rate: int) -> Cut | str:
-    pcm = to_int16(samples[span.begin : span.end])
-    if not pcm.any():
-        return "is digital silence. Record it again, or delete the row."
-    return Cut(pcm, (len(samples) - len(pcm)) / sample_rate)
 
 
 def worth_starting(clips: int) -> int:

@@ -13,7 +13,7 @@ from lightning.fabric import Fabric
 
 from core_vits.cache import CacheReader
 from core_vits.config import AudioConfig, ModelConfig
-from core_vits.dataset import ClipDataset, Split, split
+from core_vits.dataset import ClipDataset, Split
 from core_vits.train.begin import Choices, Known
 from core_vits.train.callbacks import Callback
 from core_vits.train.data import ClipData, Sentence
@@ -23,7 +23,7 @@ from core_vits.train.settings import TrainSettings
 from core_vits.train.state import Provenance
 from workbench.config import StartSettings, TrainingSettings, Workspace
 from workbench.errors import DatasetError, RunError
-from workbench.jobs.background import PARTS, Background, background_of, phonemizer_words
+from workbench.jobs.background import Background, background_of, phonemizer_words
 from workbench.jobs.rundir import (
     CHECKPOINTS,
     IDENTITY,
@@ -34,6 +34,7 @@ from workbench.jobs.rundir import (
     read_json,
     write_json,
 )
+from workbench.workers.targets.splitting import planned_split
 
 SPOKEN_FROM_VALIDATION = 3
 """Sentences that are spoken when no clips were held back for it."""
@@ -215,11 +216,8 @@ def stored_split(
             raise RunError(f"{run.name}: {SPLIT} can't be read ({error})") from error
     # Two rows with the same text and recording are one clip: it must not be in two parts.
     clips = tuple(dict.fromkeys(keys))
-    parts = kept_split(clips, training, before or Background(), files or {})
-    if parts is None:
-        parts = split(clips, training.validation_split, training.test_clips, training.seed)
-    elif before is not None and before.run is not None:
-        known = sum(_part_before(key, before, files or {}) is not None for key in clips)
+    parts, known = planned_split(clips, training, before or Background(), files or {})
+    if known and before is not None and before.run is not None:
         append_event(run, "split_kept", of=before.run.name, clips=known, new=len(clips) - known)
     if not parts.train:
         raise DatasetError(
@@ -228,29 +226,6 @@ def stored_split(
         )
     write_json(path, parts.as_json(), durable=True)
     return parts
-
-
-def kept_split(
-    clips: Sequence[str], training: TrainingSettings, before: Background, files: Mapping[str, str]
-) -> Split | None:
-    """The split of the run that a checkpoint comes from, for the same clips; None when it is not known.
-
-    The clips stay in its order, on which the order of the batches hangs. New clips are divided among themselves. A clip
-    that was trained on never validates.
-    """
-    place = {key: number for number, key in enumerate(before.part_of_key)}
-    ordered = sorted(clips, key=lambda key: place.get(key, len(place)))
-    parts = {key: _part_before(key, before, files) for key in ordered}
-    if not any(part == PARTS[0] for part in parts.values()):
-        return None
-    new = [key for key, part in parts.items() if part is None]
-    added = split(new, training.validation_split, 0, training.seed) if len(new) > 1 else Split(tuple(new), (), ())
-    kept = [tuple(key for key, part in parts.items() if part == name) for name in PARTS]
-    return Split(kept[0] + added.train, kept[1] + added.validation, kept[2] + added.test)
-
-
-def _part_before(key: str, before: Background, files: Mapping[str, str]) -> str | None:
-    return before.part_of_key.get(key) or before.part_of_file.get(files.get(key, ""))
 
 
 def _data(prepared: Prepared, parts: Split, config: ModelConfig, settings: TrainSettings, fabric: Fabric) -> ClipData:

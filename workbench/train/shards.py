@@ -17,8 +17,8 @@ from workbench.errors import DatasetError
 from workbench.host import Host
 from workbench.jobs.checks import refuse_too_few
 from workbench.jobs.dataset import read_table
-from workbench.train.clips import PREPARED, ClipBuild, Lookup, known_recordings
-from workbench.workers.targets.frontend import FrontEnd, cache_settings, front_end
+from workbench.train.clips import PREPARED, ClipBuild, Lookup
+from workbench.workers.targets.frontend import FrontEnd, cache_settings, front_end, known_recordings
 
 Progress = Callable[[float, float, str], None]
 

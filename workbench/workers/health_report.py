@@ -16,32 +16,37 @@ _ORDER = {str(severity): place for place, severity in enumerate(Severity)}
 class HealthReport:
     """Collects the parts of a scan.
 
-    A part may hold `table` (counts that are known before any recording is read), `findings` and `utterances`. The end
-    says what could be told only when all was seen: `summary`, `kinds` and `verdicts` of rows that became worse.
+    A part may hold `table` (counts that are known before any recording is read), `skipped` (lines that gave no row),
+    `findings` and `utterances`. The end says what could be told only when all was seen: `summary`, `kinds`, `verdicts`
+    of rows that became worse, and `parts` of the split.
     """
 
     def __init__(self) -> None:
         self.table: Mapping[str, Any] = {}
         self.findings: list[Mapping[str, Any]] = []
         self.utterances: list[dict[str, Any]] = []
+        self.skipped: list[Mapping[str, Any]] = []
 
     def add(self, part: Mapping[str, Any]) -> None:
         """Take a part."""
         self.table = part.get("table", self.table)
         self.findings += part.get("findings", ())
         self.utterances += part.get("utterances", ())
+        self.skipped += part.get("skipped", ())
 
     def finish(self, end: Mapping[str, Any]) -> dict[str, Any]:
         """The whole report, the worst findings first."""
-        verdicts = end["verdicts"]
+        verdicts, parts = end["verdicts"], end["parts"]
         for item in self.utterances:
             item["verdict"] = verdicts.get(str(item["row"]), item["verdict"])
+            item["part"] = parts.get(str(item["row"]))
         self.findings.sort(key=_place)
         return {
             "summary": end["summary"],
             "kinds": end["kinds"],
             "findings": self.findings,
             "utterances": self.utterances,
+            "skipped": self.skipped,
         }
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from workbench.api import Severity
 from workbench_health.kinds import kind
 
-_WARNS, _INFO = Severity.WARNS, Severity.INFO
+_DROPS, _WARNS, _INFO = Severity.DROPS, Severity.WARNS, Severity.INFO
 
 SIGNAL = (
     kind("signal.flat-tops", _WARNS, "clipped, then scaled down",
@@ -51,8 +51,12 @@ DUPLICATE = (
     kind("duplicate.near", _WARNS, "two files sound nearly the same",
          "The clip counts twice, and if the texts differ, one of them is wrong.",
          "Listen to both; delete one if they are the same take."),
-    kind("duplicate.split", _INFO, "rows that may be in training and validation at once",
-         "The validation loss looks better than it is.", "Keep one row of each pair."),
+    kind("duplicate.clip", _DROPS, "the same recording and text as another row, under another name",
+         "It is trained once; Piper trains it twice, and its split may put it on both sides.",
+         "Delete one of the rows."),
+    kind("duplicate.split", _WARNS, "a validation clip that is trained as well, as sound or text",
+         "The validation loss looks better than it is, and the best checkpoint may be the wrong one.",
+         "Keep one row of each pair."),
 )  # fmt: skip
 
 KINDS = MappingProxyType({item.name: item for item in (*SIGNAL, *DUPLICATE)})

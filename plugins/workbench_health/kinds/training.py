@@ -1,4 +1,4 @@
-"""Kinds of findings about lengths and about what is left to train."""
+"""Kinds of findings about lengths, memory, and what is left to train."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ LENGTH = (
          "Listen to it; correct the text or the rate."),
 )  # fmt: skip
 
+MEMORY = (
+    kind("memory.clip", _WARNS, "a clip that alone does not fit into the GPU's memory",
+         "Training ends with its name as soon as it meets it.",
+         "Split it at a pause, take it out, or choose a smaller quality."),
+    kind("memory.batch", _WARNS, "a largest batch that does not fit into the GPU's memory",
+         "It is trained in parts: the same gradients, but more time. Piper would stop.",
+         "Set a smaller [training] batch_size, or split the longest clips."),
+)  # fmt: skip
+
 DATASET = (
     kind("dataset.too-few", _BLOCKS, "fewer than two clips that can be trained",
          "Training can't start.", "Mend the rows that are dropped."),
@@ -34,4 +43,4 @@ DATASET = (
          "The voice carries what only several speakers need.", "Set [dataset] multi_speaker = false."),
 )  # fmt: skip
 
-KINDS = MappingProxyType({item.name: item for item in (*LENGTH, *DATASET)})
+KINDS = MappingProxyType({item.name: item for item in (*LENGTH, *MEMORY, *DATASET)})

@@ -160,8 +160,8 @@ _SENTENCES = {
     "evidence.counted": "counted in {file}",
     "evidence.longest_unknown": "the length of the longest clip would tell: `workbench health`",
     "evidence.memory": (
-        "{parameters:parameter} × {each} B + {fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} a frame; "
-        "the longest clip has {longest:seconds}). Counted on a CPU; what CUDA takes for itself comes on top"
+        "{fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} a frame; the longest clip has "
+        "{longest:seconds}). Measured on an H200 in {precision}"
     ),
     "evidence.disk_measured": "{best} best + {last} last + 1 being written, {one:bytes} each, as the newest one here",
     "evidence.disk_usual": "{best} best + {last} last + 1 being written, {one:bytes} each, usual for {quality}",
@@ -214,6 +214,9 @@ _SENTENCES = {
     "scan.blocks": "Blocks a training, {count:finding} of {rule}, for instance {example}",
     "scan.drops": "Not trained, {count:finding} of {rule}, for instance {example}",
     "scan.warns": "To look at, {count:finding} of {rule}, for instance {example}",
+    "finding.measured": "{summary}: {fact}. {effect} {fix}",
+    "finding.rows": "{summary}: {rows:row} ({lines}). {effect} {fix}",
+    "finding.bare": "{summary}. {effect} {fix}",
     "scan.more": "And more kinds of findings: {count}.",
     "scan.clean": "Decoded and read, with nothing to object: {count:clip}.",
     # 2. Configuration.

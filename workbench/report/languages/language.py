@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core_vits.errors import in_one_line
-from workbench.report.records import Quantity, Text
+from workbench.report.records import Form, Quantity, Said, Text
 
 _SENTENCE_END = re.compile(r"(?<=[.:])\s+(?=[A-ZА-Я])|; ")
 _LONGEST_FOREIGN = 2000
@@ -42,10 +42,14 @@ class Language:
     """Format of a number of seconds with decimals."""
     unknown: str
 
-    def text(self, text: Text | str) -> str:
-        """A sentence; what is no `Text` is foreign and stays as it is."""
+    def text(self, text: Text | Said | str) -> str:
+        """A sentence; what is a string is foreign and stays as it is."""
         if isinstance(text, str):
             return _foreign(text)
+        if isinstance(text, Said):
+            where = f"{_foreign(text.where)}: " if text.where else ""
+            own = text.others.get(self.name)
+            return where + (_foreign(text.english) if own is None else self.text(own))
         return _Formatter(self).vformat(self.sentences[text.key], (), text.values)
 
     def quantity(self, quantity: Quantity) -> str:
@@ -56,7 +60,9 @@ class Language:
         """A value in a format of this module, or with a noun; of a text, `first` takes the first sentence."""
         if value is None:
             return "-"
-        if isinstance(value, Text):
+        if isinstance(value, Form):
+            return _Formatter(self).vformat(value.form, (), value.values)
+        if isinstance(value, Text | Said):
             text = self.text(value)
             return _SENTENCE_END.split(text, maxsplit=1)[0] if unit == "first" else text
         if isinstance(value, str):

@@ -160,8 +160,8 @@ _SENTENCES = {
     "evidence.counted": "подсчитано в {file}",
     "evidence.longest_unknown": "нужна длина самой длинной записи: её скажет `workbench health`",
     "evidence.memory": (
-        "{parameters:parameter} × {each} Б + {fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} на кадр; "
-        "самая длинная запись: {longest:seconds}). Подсчитано на процессоре; что CUDA занимает сама, добавится сверху"
+        "{fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} на кадр; самая длинная запись: "
+        "{longest:seconds}). Измерено на H200, {precision}"
     ),
     "evidence.disk_measured": "лучших {best} + последних {last} + 1 в записи, по {one:bytes}, как у новейшего здесь",
     "evidence.disk_usual": "лучших {best} + последних {last} + 1 в записи, по {one:bytes}, как обычно для {quality}",
@@ -215,6 +215,9 @@ _SENTENCES = {
     "scan.blocks": "Не даёт начать обучение: {rule}, {count:finding}, например: {example}",
     "scan.drops": "Не попадёт в обучение: {rule}, {count:finding}, например: {example}",
     "scan.warns": "Обратить внимание: {rule}, {count:finding}, например: {example}",
+    "finding.measured": "{summary}: {fact}. {effect} {fix}",
+    "finding.rows": "{summary}: {rows:row} ({lines}). {effect} {fix}",
+    "finding.bare": "{summary}. {effect} {fix}",
     "scan.more": "И другие виды находок: {count}.",
     "scan.clean": "Декодировано и прочитано без замечаний: {count:clip}.",
     # 2. Конфигурация.

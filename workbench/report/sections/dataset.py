@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from core_vits.manifest import split_sizes
-from workbench.report.caches import SIZE_OF_A_GENERATION, Cache
 from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Table, Verdict, say
 from workbench.report.situation import Situation
+from workbench.scan.piper_cache import SIZE_OF_A_GENERATION, Cache
 
 _RULES_SHOWN = 8
 _VERDICTS = {"blocks": Verdict.ERROR, "drops": Verdict.WARNING, "warns": Verdict.WARNING}
@@ -175,8 +175,10 @@ def _scan(here: Situation) -> Iterator[Statement]:
     usable, training = here.scan.usable, here.workspace.training
     if usable < 2 or split_sizes(usable, training.validation_split, training.test_clips)[0] < 1:
         yield Statement(Verdict.ERROR, say("dataset.too_few", usable=usable), say("evidence.scan"))
-    counts = Counter((severity, rule) for severity, rule, _ in here.scan.findings)
-    examples = {(severity, rule): said for severity, rule, said in reversed(here.scan.findings)}
+    # What no row needs, the sizes above have told.
+    findings = [item for item in here.scan.findings if item[1] != "cache.stale" or not here.caches]
+    counts = Counter((severity, rule) for severity, rule, _ in findings)
+    examples = {(severity, rule): said for severity, rule, said in reversed(findings)}
     told = [kind for severity in _VERDICTS for kind, _ in counts.most_common() if kind[0] == severity]
     for severity, rule in told[:_RULES_SHOWN]:
         kind = (severity, rule)

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 
 from core_vits.config import PRESETS, ModelConfig
+from core_vits.needed_memory import PARAMETERS
 from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Verdict, say
 from workbench.report.saved import Inside
 from workbench.report.situation import Situation
-
-PARAMETERS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "x-low": (7_073_360, 46_747_132),
-        "low": (23_663_792, 46_747_132),
-        "medium": (23_663_792, 46_747_132),
-        "high": (36_336_048, 46_747_132),
-        "tiny": (500_161, 208_015),
-    }
-)
-"""Of generator and discriminators of each quality, for one speaker."""
 
 
 def model(here: Situation) -> Section:

@@ -1,62 +1,16 @@
-"""11. Remarks: what a training needs of GPU memory, disk and time. An estimate says that it is one, and how it is made.
-
-The bytes of tensors that are alive at the peak of a training step were counted on a CPU, with `TorchDispatchMode`, for
-batches of 4 and 8 clips of 3, 6 and 12 s: they rise with the clips and with the frames of the longest clip, to which a
-batch is padded, along a straight line (within 2 %). What CUDA takes for itself comes on top, and was not measured.
-"""
+"""11. Remarks: what a training needs of GPU memory, disk and time. An estimate says that it is one, and what of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Iterator
 
+from core_vits.needed_memory import CUDA_BYTES, step_memory
 from workbench.config import HOP_LENGTH
 from workbench.jobs.checks import CHECKPOINT_BYTES
 from workbench.report.event_files import EventFile
 from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Verdict, say
-from workbench.report.sections.model import PARAMETERS
 from workbench.report.situation import Situation
-
-_BYTES_A_PARAMETER = 12
-"""Weight and two moments, 32 bit."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepMemory:
-    """Bytes of a training step beside weights and moments."""
-
-    fixed: float
-    a_clip: float
-    a_frame: float
-    """Of one clip."""
-
-
-_MEDIUM = StepMemory(253e6, 100e6, 0.224e6)
-STEP_MEMORY: Mapping[str, StepMemory] = MappingProxyType(
-    {
-        "x-low": StepMemory(207e6, 95e6, 0.116e6),
-        "low": _MEDIUM,
-        "medium": _MEDIUM,
-        "high": StepMemory(302e6, 197e6, 0.229e6),
-        "tiny": StepMemory(2e6, 0.1e6, 0.0264e6),
-    }
-)
-"""By quality."""
-
-
-def step_bytes(quality: str, clips: int, frames: int) -> float:
-    """Estimated memory of a training process, bytes.
-
-    Args:
-        quality: of the voice.
-        clips: a batch in this process.
-        frames: of the longest clip in it.
-    """
-    memory = STEP_MEMORY[quality]
-    held = _BYTES_A_PARAMETER * sum(PARAMETERS[quality])
-    return held + memory.fixed + clips * (memory.a_clip + memory.a_frame * frames)
 
 
 def remarks(here: Situation) -> Section:
@@ -77,20 +31,22 @@ def _need(here: Situation) -> float | None:
     longest = _longest(here)
     if longest is None:
         return None
+    training = here.workspace.training
     frames = int(longest * here.workspace.audio.sample_rate) // HOP_LENGTH
-    return step_bytes(here.workspace.voice.quality, here.workspace.training.batch_size, frames)
+    memory = step_memory(here.workspace.voice.quality, training.precision, devices=training.devices)
+    return CUDA_BYTES + memory.bytes(training.batch_size, frames, training.segment_size)
 
 
 def _memory_facts(here: Situation) -> Iterator[Fact]:
     need, longest = _need(here), _longest(here)
-    batch, quality = here.workspace.training.batch_size, here.workspace.voice.quality
-    memory = STEP_MEMORY[quality]
+    training = here.workspace.training
+    memory = step_memory(here.workspace.voice.quality, training.precision, devices=training.devices)
     if need is None:
         yield Fact("gpu_need", Quantity(None), say("evidence.longest_unknown"))
         return
     formula = say(
-        "evidence.memory", parameters=sum(PARAMETERS[quality]), each=_BYTES_A_PARAMETER, fixed=memory.fixed,
-        batch=batch, clip=memory.a_clip, frame=memory.a_frame, longest=longest,
+        "evidence.memory", fixed=CUDA_BYTES + memory.fixed, batch=training.batch_size, precision=training.precision,
+        clip=memory.bytes(1, 0, training.segment_size) - memory.fixed, frame=memory.a_frame, longest=longest,
     )  # fmt: skip
     yield Fact("gpu_need", Quantity(say("value.estimate", size=need)), formula)
 

@@ -103,6 +103,9 @@ def severity_count(scan: ScanResult, severity: str) -> int:
 
 def unusable_rows(scan: ScanResult) -> set[int]:
     """Metadata lines that will not be trained."""
+    told = {int(item["row"]): item["becomes"] for item in scan.utterances if item.get("becomes")}
+    if told:
+        return {row for row, becomes in told.items() if becomes == "dropped"}
     return {
         row
         for finding in scan.findings

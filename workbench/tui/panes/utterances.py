@@ -110,10 +110,14 @@ def detail(item: Utterance, found: Sequence[Mapping[str, Any]], why_excluded: st
     lines = [f"«{item.get('text', '')}»", ""]
     if why_excluded is not None:
         lines += [f"{EXCLUDED} excluded: {why_excluded or 'no reason given'}   (e includes it again)", ""]
+    if item.get("becomes") == "dropped":
+        lines += [f"✗ not trained: {item.get('why')}", ""]
     for finding in found:
         glyph, word = SEVERITIES.get(str(finding.get("severity")), ("·", ""))
         lines += [f"{glyph} {word} {finding.get('rule')}: {finding.get('message')}"]
         lines += [f"fix: {finding['fix']}", ""] if finding.get("fix") else [""]
+    if item.get("becomes") == "trained":
+        lines.append(f"{'becomes':<12} trained{', in ' + str(item['part']) if item.get('part') else ''}")
     for name, unit in _DETAILS:
         value = item.get(name)
         if value not in {None, ""}:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from core_vits.cache import CacheSettings, id_map_md5
+from core_vits.cache import CacheSettings, Shard, cache_folder, id_map_md5, shards_of
 from core_vits.manifest import Row
 from core_vits.phonemes import BOS, EOS, PAD, PHONEME_ID_MAP, phonemes_to_ids
+from core_vits.recordings import Recordings
 from workbench.api import Normalizer, Phonemizer
 from workbench.config import Workspace
 from workbench.config.settings import PHONEME_IDS
@@ -276,3 +277,13 @@ def cache_settings(workspace: Workspace, front: FrontEnd) -> CacheSettings:
         keep_seconds_after=audio.keep_seconds_after,
         **front.decides,
     )
+
+
+def known_recordings(
+    workspace: Workspace, settings: CacheSettings, shard: Shard | None = None, *, trust: bool = True
+) -> Recordings:
+    """Hashes of recordings that the cache of these settings knows, from the folders of all shards."""
+    folder = cache_folder(workspace.cache, settings)
+    own = folder / shard.folder if shard is not None else folder
+    others = [place for place in (*(folder / other.folder for other in shards_of(folder)), folder) if place != own]
+    return Recordings(own, others, trust=trust)

@@ -18,11 +18,14 @@ from workbench.api import DatasetFacts, Finding, Needs, Severity, Utterance
 from workbench.config import HOP_LENGTH, Workspace
 from workbench.errors import ConfigError, PluginError
 from workbench.host import Host
+from workbench.host.gpus import list_gpus
 from workbench.jobs.dataset import own_phoneme_map
 from workbench.scan.decoding import Examined
 from workbench.workers.health_report import HealthReport
 from workbench.workers.targets.frontend import FrontEnd, Spoken, front_end
+from workbench.workers.targets.health_cache import PiperCaches
 from workbench.workers.targets.health_drift import phonemizer_drift
+from workbench.workers.targets.health_fate import Fates
 from workbench.workers.targets.health_rules import Rules
 from workbench.workers.targets.health_source import Progress, Source, Structure
 from workbench.workers.targets.health_summary import summary
@@ -50,7 +53,9 @@ def scan(
         `summary` (counts, hours, lengths, rates, phoneme coverage), `kinds` (what each kind of finding means, by its
         name), `findings` (`Finding.as_json` and `level`, the worst first) and `utterances` (`row`, `file`, `path`,
         `text`, `speaker`, `seconds`, `sample_rate`, `channels`, `peak`, `chars_per_second`, `phonemes`, `kind`,
-        `encoding`, `measures`, `verdict`).
+        `encoding`, `measures`, `verdict`, and what becomes of the row: `becomes` (trained, dropped or excluded),
+        `why`, and `part` of the split where a rule had to ask for it), and `skipped` (`row`, `why`: lines of the table
+        that gave no row).
 
     Raises:
         DatasetError: the metadata can't be read at all.
@@ -81,7 +86,9 @@ def scan_in_parts(
     front = _front_end(workspace, host, telling)
     if front is not None:
         telling.found(phonemizer_drift(workspace, front))
-    facts = _facts(workspace, front, dataset, rules)
+    fates = Fates(workspace, front)
+    caches = PiperCaches(workspace)
+    facts = replace(_facts(workspace, front, dataset, rules), parts=fates.parts)
     telling.found(rules.make(facts))
     source = Source(dataset, front, Work(dataset.root, phoneme_settings(workspace, front)), executor_name)
     samples = Needs.SAMPLES in rules.needs
@@ -93,13 +100,17 @@ def scan_in_parts(
                 telling.excluded(utterance, why)
                 continue
             telling.seen.heard(spoken)
+            utterance = fates.tell(row, utterance, spoken)
+            caches.add(utterance)
             found = rules.check(_with_samples(utterance) if samples else utterance)
             telling.utterance(utterance, found)
+        telling.found(caches.findings(front))
     finally:
         source.close()
         if front is not None:
             front.close()
     telling.found(rules.finish())
+    telling.parts = fates.known_parts
     return telling.end(rules, lambda: summary(workspace, dataset.manifest, telling.seen, facts, front))
 
 
@@ -142,7 +153,8 @@ def _front_end(workspace: Workspace, host: Host, telling: Telling) -> FrontEnd |
     """The phonemizer and the map; without one the scan goes on and says that training can't start."""
 
     def say(rule: str, severity: Severity, message: str) -> None:
-        telling.found([Finding(rule=rule, severity=severity, subject="[text]", message=message)])
+        evidence = {"reason": message}
+        telling.found([Finding(rule=rule, severity=severity, subject="[text]", message=message, evidence=evidence)])
 
     try:
         own = own_phoneme_map(workspace)
@@ -167,6 +179,12 @@ def _facts(workspace: Workspace, front: FrontEnd | None, dataset: Structure, rul
         phoneme_id_map=front.id_map if front is not None else {},
         num_symbols=NUM_SYMBOLS,
         batch_size=workspace.training.batch_size,
+        batching=workspace.training.batching,
+        seed=workspace.training.seed,
+        devices=workspace.training.devices,
+        quality=workspace.voice.quality,
+        precision=workspace.training.precision,
+        gpu_bytes=_gpu_bytes(workspace),
         validation_split=workspace.training.validation_split,
         multi_speaker=workspace.dataset.multi_speaker,
         dataset_type=workspace.dataset.type,
@@ -174,6 +192,14 @@ def _facts(workspace: Workspace, front: FrontEnd | None, dataset: Structure, rul
         limits={**rules.limits, **workspace.health},
         orphans=dataset.orphans,
     )
+
+
+def _gpu_bytes(workspace: Workspace) -> int:
+    """Memory of the smallest GPU that will train; 0 where none is here."""
+    if workspace.training.accelerator == "cpu":
+        return 0
+    used = list_gpus()[: workspace.training.devices]
+    return min((int(gpu.megabytes) << 20 for gpu in used), default=0)
 
 
 def _utterance(dataset: Structure, row: Row, examined: Examined | None, spoken: Spoken | None, table: str) -> Utterance:

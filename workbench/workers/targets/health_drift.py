@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.api import Finding, RuleKind, Severity
+from workbench.api import Finding
 from workbench.config import Workspace
 from workbench.jobs.background import phonemizer_words, run_of
 from workbench.jobs.rundir import PREPARED, read_json
 from workbench.workers.targets.frontend import FrontEnd
-
-DRIFT = RuleKind(
-    name="phonemes.drift",
-    severity=Severity.WARNS,
-    summary="another phonemizer, or another version, than a run was prepared with",
-    effect="The same words have other phonemes now, so a training that goes on learns two pronunciations.",
-    fix="Install the version that the run was prepared with, or train from the beginning.",
-)
+from workbench.workers.targets.health_kinds import DRIFT
 
 
 def phonemizer_drift(workspace: Workspace, front: FrontEnd) -> Iterator[Finding]:

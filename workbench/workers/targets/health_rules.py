@@ -3,99 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
+from dataclasses import asdict
 from typing import Any
 
 from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
 from workbench.config import did_you_mean
 from workbench.host import Host
-from workbench.workers.targets.health_drift import DRIFT
-
-_TABLE_SEVERITY = MappingProxyType(
-    {
-        "blank": Severity.INFO,
-        "bom": Severity.INFO,
-        "correction": Severity.WARNS,
-        "excluded": Severity.INFO,
-        "extra-columns": Severity.WARNS,
-        "quote": Severity.INFO,
-    }
-)
-_UNREAD = "The row is not trained."
-
-
-def _table_kind(name: str, summary: str, effect: str, fix: str) -> RuleKind:
-    severity = _TABLE_SEVERITY.get(name, Severity.DROPS)
-    return RuleKind(name=f"metadata.{name}", severity=severity, summary=summary, effect=effect, fix=fix)
-
-
-OWN_KINDS = (
-    _table_kind("blank", "a blank line", "Piper stops at it; here it is skipped.", "Delete the line."),
-    _table_kind(
-        "bom",
-        "a byte order mark",
-        "Piper takes it for a part of the first file's name.",
-        "Save the file as UTF-8 without it.",
-    ),
-    _table_kind("columns", "too few columns", _UNREAD, "Complete the row."),
-    _table_kind("control", "a NUL character", _UNREAD, "Delete the character."),
-    _table_kind(
-        "correction",
-        "a correction of a text that was changed since",
-        "The table's text is trained.",
-        "Delete the correction, or make it anew.",
-    ),
-    _table_kind("encoding", "a byte that is not UTF-8", _UNREAD, "Save the file as UTF-8."),
-    _table_kind("excluded", "a row that you excluded", _UNREAD, "Include it again if that was a mistake."),
-    _table_kind(
-        "extra-columns",
-        "more columns than most rows",
-        "Only the last column is trained as the text.",
-        "Remove the delimiter from the text.",
-    ),
-    _table_kind("file", "no name of a recording", _UNREAD, "Complete the row."),
-    _table_kind("ids", "no phoneme ids", _UNREAD, "Correct the last column."),
-    _table_kind("long", "a line that is no row", _UNREAD, "Check that this is the table."),
-    _table_kind("quote", "an open quote", "Piper joins the following rows to it.", "Write « » or “ ” instead."),
-    _table_kind(
-        "swallowed", "rows that a quote swallowed", "They are not trained.", "Close the quote, or set quoting = false."
-    ),
-    RuleKind(
-        name="phonemes.map",
-        severity=Severity.BLOCKS,
-        summary="a phoneme map that can't be used",
-        effect="Training can't start.",
-        fix="Correct the file that [text] phoneme_map names.",
-    ),
-    RuleKind(
-        name="phonemes.none-installed",
-        severity=Severity.BLOCKS,
-        summary="no phonemizer for the language",
-        effect="Training can't start.",
-        fix="Install one, or name one in [text] phonemizer.",
-    ),
-    DRIFT,
-    RuleKind(
-        name="curation.line",
-        severity=Severity.WARNS,
-        summary="a decision about a row that can't be read, or that no row is meant by",
-        effect="It changes nothing.",
-        fix="Correct or delete the line.",
-    ),
-    RuleKind(
-        name="health.limit",
-        severity=Severity.WARNS,
-        summary="a threshold that no rule knows",
-        effect="It changes nothing.",
-        fix="Correct its name in [health].",
-    ),
-)
-"""What the scan itself finds."""
-
-
-def table_severity(kind: str, *, skipped: bool) -> Severity:
-    """How bad a problem of the metadata file is."""
-    return _TABLE_SEVERITY.get(kind, Severity.DROPS if skipped else Severity.WARNS)
+from workbench.workers.targets.health_kinds import CACHE, OWN_KINDS
 
 
 class Rules:
@@ -154,7 +68,7 @@ class Rules:
 
     def kinds(self) -> dict[str, dict[str, str]]:
         """Every kind of finding that may be in the report, by name."""
-        own = [("", kind) for kind in (*OWN_KINDS, *self._failed)]
+        own = [("", kind) for kind in (*OWN_KINDS, *CACHE, *self._failed)]
         all_kinds = own + [(spec.name, kind) for spec in self._specs for kind in spec.kinds]
         return {kind.name: _kind_as_json(check, kind) for check, kind in all_kinds}
 
@@ -197,4 +111,5 @@ def _kind_as_json(check: str, kind: RuleKind) -> dict[str, Any]:
         "summary": kind.summary,
         "effect": kind.effect,
         "fix": kind.fix,
+        "words": {name: asdict(words) for name, words in kind.words.items()},
     }

@@ -17,6 +17,8 @@ from workbench.api import DatasetFacts, Severity
 from workbench.config import Workspace
 from workbench.workers.targets.frontend import FrontEnd, Spoken
 
+TRAINED, DROPPED = "trained", "dropped"
+"""What becomes of a row. The sum of these and the excluded ones is the number of rows."""
 EXCLUDED = "excluded"
 """Verdict of a row that is not trained because its owner said so."""
 
@@ -25,7 +27,7 @@ _EDGES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0)
 
 
 # Of an utterance, what the summary needs; a hundred thousand whole ones would be half a gigabyte.
-_KEPT = ("row", "speaker", "seconds", "sample_rate", "verdict")
+_KEPT = ("row", "speaker", "seconds", "sample_rate", "verdict", "becomes")
 
 
 @dataclass(slots=True)
@@ -54,16 +56,19 @@ def summary(
     workspace: Workspace, manifest: Manifest, state: Seen, facts: DatasetFacts, front: FrontEnd | None
 ) -> dict[str, Any]:
     """The `summary` of a scan; see `workbench.workers.targets.health.scan`."""
-    usable = [item for item in state.utterances if item["verdict"] not in (Severity.DROPS, EXCLUDED)]
+    usable = [item for item in state.utterances if item["becomes"] == TRAINED]
+    skipped = sum(problem.skipped for problem in manifest.problems)
+    excluded = sum(item["becomes"] == EXCLUDED for item in state.utterances)
     seconds = sorted(item["seconds"] for item in state.utterances if item["seconds"] is not None)
     rates = Counter(item["sample_rate"] for item in state.utterances if item["sample_rate"])
     symbols = set(facts.phoneme_id_map) - {PAD, BOS, EOS}
     return {
         "metadata": os.path.relpath(manifest.path, workspace.root),
-        "rows": len(manifest.rows) + sum(problem.skipped for problem in manifest.problems),
+        "rows": len(manifest.rows) + skipped,
         "clips": len(state.utterances),
         "usable": len(usable),
-        "excluded": sum(item["verdict"] == EXCLUDED for item in state.utterances),
+        "dropped": len(state.utterances) - len(usable) - excluded + skipped,
+        "excluded": excluded,
         "hours": round(sum(seconds) / 3600, 4),
         "usable_hours": round(sum(item["seconds"] or 0.0 for item in usable) / 3600, 4),
         "speakers": len({item["speaker"] for item in state.utterances if item["speaker"] is not None}),

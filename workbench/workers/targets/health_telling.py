@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from core_vits.manifest import Problem
-from workbench.api import Finding, Severity, Utterance
+from workbench.api import Finding, Severity, Utterance, ranges
 from workbench.jobs.curation import CORRECTED, RECORDINGS
 from workbench.jobs.curation import EXCLUDED as EXCLUDED_TABLE
 from workbench.scan.memo import as_json
-from workbench.workers.targets.health_rules import Rules, table_severity
+from workbench.workers.targets.health_kinds import table_severity
+from workbench.workers.targets.health_rules import Rules
 from workbench.workers.targets.health_source import Structure
-from workbench.workers.targets.health_summary import EXCLUDED, Seen
+from workbench.workers.targets.health_summary import DROPPED, EXCLUDED, TRAINED, Seen
 
 Part = Callable[[Mapping[str, Any]], None]
 
@@ -38,11 +39,15 @@ class Telling:
         self._findings: list[dict[str, Any]] = []
         self._utterances: list[dict[str, Any]] = []
         self._told = 0.0
+        self.parts: Mapping[int, str] = {}
+        """Part of the split of each line, where it is known at the end."""
 
     def begin(self, dataset: Structure) -> None:
         """Tell what is known before any recording is read."""
         rows = len(dataset.manifest.rows)
         self._part({"table": {"rows": rows, "recordings": len(set(dataset.names.values()))}})
+        skipped = [{"row": item.line, "why": item.message} for item in dataset.manifest.problems if item.skipped]
+        self._part({"skipped": skipped})
         self.found(_problem_findings(dataset.manifest.problems, self.name))
         self.found(_curation_findings(dataset))
         self._tell()
@@ -57,15 +62,24 @@ class Telling:
     def utterance(self, utterance: Utterance, found: Sequence[Finding]) -> None:
         """Take an utterance and what was found about it."""
         self.found(found)
-        self._tell_one(_as_json(utterance, _verdict(self._severities.get(utterance.subject, ()))))
+        fate = {"becomes": DROPPED if utterance.dropped else TRAINED, "why": utterance.dropped}
+        self._tell_one(_as_json(utterance, _verdict(self._severities.get(utterance.subject, ()))) | fate)
 
     def excluded(self, utterance: Utterance, why: str) -> None:
         """Take an utterance that its owner excluded; no rule is asked about it."""
         message = f"'{utterance.file}' is excluded{f': {why}' if why else ''}."
         self.found(
-            [Finding(rule="metadata.excluded", severity=Severity.INFO, subject=utterance.subject, message=message)]
+            [
+                Finding(
+                    rule="metadata.excluded",
+                    severity=Severity.INFO,
+                    subject=utterance.subject,
+                    message=message,
+                    evidence={"why": why} if why else {},
+                )
+            ]
         )
-        self._tell_one(_as_json(utterance, EXCLUDED))
+        self._tell_one(_as_json(utterance, EXCLUDED) | {"becomes": EXCLUDED, "why": why})
 
     def _tell_one(self, item: dict[str, Any]) -> None:
         self.seen.add(item)
@@ -82,7 +96,8 @@ class Telling:
             verdict = _verdict(self._severities.get(f"{self.name}:{item['row']}", ()))
             if verdict != item["verdict"] != EXCLUDED:
                 item["verdict"] = verdicts[str(item["row"])] = verdict
-        return {"summary": summarize(), "kinds": rules.kinds(), "verdicts": verdicts}
+        parts = {str(line): part for line, part in self.parts.items()}
+        return {"summary": summarize(), "kinds": rules.kinds(), "verdicts": verdicts, "parts": parts}
 
     def _tell(self) -> None:
         for begin in range(0, max(len(self._findings), 1), _ROWS_IN_A_PART):
@@ -112,6 +127,7 @@ def _as_json(utterance: Utterance, verdict: str) -> dict[str, Any]:
         "encoding": "" if container is None else container.encoding,
         "measures": None if measures is None else as_json(measures),
         "verdict": verdict,
+        "part": None,
     }
 
 
@@ -151,8 +167,9 @@ def _problem_findings(problems: Sequence[Problem], name: str) -> Iterator[Findin
         else:
             first = _problem_finding(same[0], name)
             lines = ", ".join(str(problem.line) for problem in same[:3])
+            evidence: dict[str, str | int] = {"rows": len(same), "lines": ranges(problem.line for problem in same)}
             message = f"{len(same)} lines ({lines} …) are alike; line {same[0].line} {same[0].message}"
-            yield replace(first, subject=name, message=message, evidence={"rows": len(same)})
+            yield replace(first, subject=name, message=message, evidence=evidence)
 
 
 def _problem_finding(problem: Problem, name: str) -> Finding:
@@ -161,4 +178,5 @@ def _problem_finding(problem: Problem, name: str) -> Finding:
         severity=table_severity(problem.kind, skipped=problem.skipped),
         subject=f"{name}:{problem.line}",
         message=problem.message,
+        evidence=problem.facts,
     )
