@@ -36,8 +36,6 @@ class Deciding(Pane):
         super().__init__(id=id)
         self._why: Mapping[str, str] = {}
         """Why rows are excluded, by file."""
-        self._by_row: dict[int, list[Mapping[str, Any]]] = {}
-        """Findings of each line of the metadata."""
         self._job = ""
         """What is under way."""
 
@@ -47,8 +45,8 @@ class Deciding(Pane):
         return self.query_one("#utterances", RowList)
 
     def findings_of(self, item: Utterance) -> Sequence[Mapping[str, Any]]:
-        """What was found about one."""
-        return self._by_row.get(int(item.get("row", -1)), [])
+        """What was found about one; the pane knows."""
+        return ()
 
     def decided(self) -> None:
         """Draw what has changed; the pane does."""
