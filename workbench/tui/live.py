@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -24,10 +23,10 @@ from workbench.jobs.curation import RENAMED, read_curation
 from workbench.jobs.curves import follower_of
 from workbench.jobs.dataset import read_table, read_table_as_written, rows_of, texts
 from workbench.jobs.piper_runs import PiperRuns
-from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, read_lines, stop_requested
+from workbench.jobs.rundir import CHECKPOINTS, stop_requested
 from workbench.jobs.runs import OURS, PIPER, RunView, list_runs, read_run
 from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run
-from workbench.jobs.voice_files import DECODER_SUFFIX, ENCODER_SUFFIX, exported_voices, speaker_names
+from workbench.jobs.voice_files import speaker_names
 from workbench.tui.comparing import TextComparison
 from workbench.tui.format import count
 from workbench.tui.logs import log_lines
@@ -45,6 +44,7 @@ from workbench.tui.services import (
     VoiceFile,
     VoiceFormat,
 )
+from workbench.tui.voices import exports_of, voices_in
 from workbench.tui.widgets.clip import ClipPicture
 from workbench.workers.client import Worker
 from workbench.workers.health_report import scan_with
@@ -61,8 +61,6 @@ PLAN = "workbench.workers.targets.starting:plan"
 DRAW = "workbench.workers.targets.picture:draw"
 MEND = "workbench.workers.targets.mend:mend"
 USUAL_EXPORTER = "onnx"
-CLOCK_SECONDS = 0.05
-"""A file system's clock counts in coarser steps than ours. No export is that short."""
 PLAY = "workbench.workers.targets.play:play"
 
 
@@ -128,26 +126,7 @@ class LiveServices:
 
     def list_voices(self) -> Sequence[VoiceFile]:
         """Newest first."""
-        voices = []
-        for path in exported_voices(self._workspace.voices):
-            try:
-                about = path.stat()
-            except OSError:
-                continue
-            config = path.with_name(path.name + ".json").is_file()
-            speakers = speaker_names(path) if config else ()
-            decoder = path.with_name(path.name.removesuffix(ENCODER_SUFFIX) + DECODER_SUFFIX)
-            two = path.name.endswith(ENCODER_SUFFIX) and decoder.is_file()
-            voice = VoiceFile(
-                onnx=path,
-                bytes=about.st_size + (decoder.stat().st_size if two else 0),
-                time=about.st_mtime,
-                has_config=config,
-                speakers=speakers,
-                parts=2 if two else 1,
-            )
-            voices.append(voice)
-        return sorted(voices, key=lambda voice: voice.time, reverse=True)
+        return voices_in(self._workspace.voices)
 
     def scan(self, progress: Progress, part: Callable[[ScanResult], None]) -> ScanResult:
         """In the audio worker."""
@@ -341,17 +320,7 @@ class LiveServices:
 
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
         """From the notes that the export leaves, whoever asked for it."""
-        found: dict[Path, Exported] = {}
-        notes = run.folder if run.kind == OURS else self._workspace.voices
-        for record in read_lines(notes / EXPORTS):
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                noted = _noted(record)
-                checkpoint = run.folder / CHECKPOINTS / record["checkpoint"]
-                before = found.pop(checkpoint, None)
-                # Of two formats, one that was overwritten says less than one that still stands.
-                stands = before is not None and before.accepted and not before.replaced
-                found[checkpoint] = before if noted.replaced and before is not None and stands else noted
-        return found
+        return exports_of(run, run.folder if run.kind == OURS else self._workspace.voices)
 
     def list_speakers(self, run: RunView) -> Sequence[str]:
         """From the configuration that the preparation left in the run; Piper's lies where its settings say."""
@@ -420,30 +389,6 @@ class LiveServices:
         self._torch.close()
         self._pictures.close()
         self._texts.close()
-
-
-def _noted(record: Mapping[str, Any]) -> Exported:
-    """An export as its note has it, and whether its voice is still the one that stands there.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is no such note.
-    """
-    difference, files = record["largest_difference"], tuple(map(Path, record["files"]))
-    replaced = False
-    if record["accepted"] and files:
-        try:
-            # The note is written after the file: whoever writes the file again is later than the note.
-            replaced = files[0].stat().st_mtime > float(record["time"]) + CLOCK_SECONDS
-        except OSError:
-            replaced = True
-    return Exported(
-        files=files,
-        largest_difference=None if difference is None else float(difference),
-        accepted=bool(record["accepted"]),
-        message=str(record["message"]),
-        exporter=str(record.get("exporter", "")),
-        replaced=replaced,
-    )
 
 
 def _scan_result(found: Mapping[str, Any]) -> ScanResult:

@@ -237,11 +237,11 @@ class CheckpointsPane(Pane):
         def picked(label: str | None) -> None:
             if label is not None:
                 self.exporter = formats[label]
-                self._export(run, path, epoch)
+                self._export(run, path, epoch, several=True)
 
         if self._job or len(formats) < 2:
             self.exporter = next(iter(formats.values()), self.exporter)
-            self._export(run, path, epoch)
+            self._export(run, path, epoch, several=False)
             return
         last = self.exporter or next(
             (item.exporter for item in reversed([*self._exports.values()]) if item.exporter), ""
@@ -249,9 +249,9 @@ class CheckpointsPane(Pane):
         chosen_label = next((label for label, exporter in formats.items() if exporter == last), "")
         self.app.push_screen(PickScreen("export as", [*formats], chosen_label), picked)
 
-    def _export(self, run: RunView, path: Path, epoch: int) -> None:
+    def _export(self, run: RunView, path: Path, epoch: int, *, several: bool) -> None:
         exporter = self.exporter
-        name = f"export of epoch {epoch}, {exporter}"
+        name = f"export of epoch {epoch}{f' as {exporter}' if several else ''}"
         self._begin(name, lambda progress: (path, self.services.export(run, path, exporter, progress)), "export")
 
     def action_speak(self) -> None:

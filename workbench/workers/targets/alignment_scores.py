@@ -75,10 +75,10 @@ def score(
         values = _likelihoods(generator, dataset, keys, memo, progress)
     except CheckpointFileError as error:
         raise CheckpointError(str(error)) from None
-    except OSError as error:
-        raise CheckpointError(f"{checkpoint}: can't be read ({error.strerror or error})") from None
     except (CacheError, ValueError) as error:
         raise DatasetError(str(error)) from None
+    except OSError as error:
+        raise CheckpointError(f"{checkpoint}: can't be read ({error.strerror or error})") from None
     clips = [
         Scored(
             row=clip["line"], file=clip["file"], text=reader.entries[clip["key"]].text,

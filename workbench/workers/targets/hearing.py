@@ -63,9 +63,10 @@ class Hearing:
         self._idle: SimpleQueue[PhoneRecognizer] = SimpleQueue()
         for recognizer in self._recognizers:
             self._idle.put(recognizer)
-        self.version = str(self._recognizers[0].version)
-        """Of the recogniser, with its name."""
-        self._memo = HeardMemo(workspace.cache, [self._name, self.version])
+        version = str(self._recognizers[0].version)
+        self.called = version if version.startswith(self._name) else f"{self._name} {version}"
+        """Name and version of the recogniser."""
+        self._memo = HeardMemo(workspace.cache, [self._name, version])
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hearing", initializer=_give_way)
         self._threads = threads
         self._failures: list[str] = []

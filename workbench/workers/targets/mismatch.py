@@ -84,7 +84,7 @@ def listen(
         )
         for row, path, clip in zip(rows, recordings, judgement.clips, strict=True)
     )  # fmt: skip
-    keep(workspace.cache, HEARD, hearing.version, findings, judged, read=began)
+    keep(workspace.cache, HEARD, hearing.called, findings, judged, read=began)
     return {
         "summary": {**_summary(judgement), **hearing.summary()},
         "findings": findings,
