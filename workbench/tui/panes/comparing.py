@@ -35,7 +35,7 @@ class Comparing(Deciding):
         """Draw what is known; the pane does."""
 
     def scan_again(self) -> None:
-        """Rows were decided about since the scan that is shown; the pane scans."""
+        """Show what was found, after another scan where rows were decided about since the last; the pane does."""
 
     @property
     def comparing(self) -> bool:

@@ -129,6 +129,7 @@ class DataPane(Choosing):
             self.say(f"{self._job} is under way; x cancels it", "warn")
             return
         # A scan that is shown already is worth more than the beginning of the next one.
+        self.decided_since = False
         self.coming = self._scan is None
         if self.coming:
             self.index = scans.ScanIndex()
@@ -330,9 +331,11 @@ class DataPane(Choosing):
         self._show_facts()
 
     def scan_again(self) -> None:
-        """Quick, for nothing is measured twice; the comparison is of the texts as they are now."""
-        if not self._job:
+        """Only after decisions: the comparison is of the texts as they are now. Nothing is measured twice."""
+        if self.decided_since and not self._job:
             self.action_rescan()
+        elif self._scan is not None:
+            self.look_at_comparison(self._scan)
 
     def _sum_up(self, index: scans.ScanIndex) -> None:
         blocks, drops = index.severities["blocks"], index.severities["drops"]

@@ -38,6 +38,8 @@ class Deciding(Pane):
         """Why rows are excluded, by file."""
         self._job = ""
         """What is under way."""
+        self.decided_since = False
+        """Whether something was decided that the scan does not know yet."""
 
     @property
     def utterances(self) -> RowList:
@@ -171,6 +173,7 @@ class Deciding(Pane):
     def mended(self, event: JobEnded) -> None:
         """The copies are made, or not."""
         if event.error is None:
+            self.decided_since = True
             self.say(f"{event.result}; r looks again, u undoes it", "good")
         elif isinstance(event.error, Cancelled):
             self.say("mending was cancelled; nothing was changed", "warn")
@@ -184,6 +187,7 @@ class Deciding(Pane):
 
     def _decide(self, work: Any) -> None:
         def done(told: str) -> None:
+            self.decided_since = True
             self.say(f"{told}; u undoes it" if not told.startswith("undone") else told, "good")
             self.look_at_decisions()
 

@@ -30,6 +30,8 @@ LOSSES = ("mel", "kl", "duration", "feature", "generator", "discriminator")
 ORDER = (*LOSSES, "loss_g", "loss_d")
 SMALL = ("mos", "loss_g", "loss_d", "kl", "duration", "feature")
 """Metrics of the small charts, best first; the one in the large chart is left out."""
+NARROW = 100
+"""Cells below which the state line is short of room."""
 SILENT_SECONDS = 30.0
 """A live run that wrote nothing for so long is pointed at."""
 
@@ -216,9 +218,15 @@ def _now(run: RunView, now: float, stopping: bool, width: int) -> str:
         first.append(epoch_of(run))
     if status.step:
         first.append(f"batch {count(status.step)}")
+    of_epoch = f"{status.batch}/{status.batches_per_epoch} of the epoch"
+    memory = _memory(status.memory or {}, width)
+    if memory and width < NARROW:
+        # What is cut off where numbers are long is the least needed.
+        first.append(memory)
+        of_epoch = of_epoch.removesuffix(" of the epoch")
     if status.batches_per_epoch and run.live:
-        first.append(f"{status.batch}/{status.batches_per_epoch} of the epoch")
-    if status.memory is not None and (memory := _memory(status.memory, width)):
+        first.append(of_epoch)
+    if memory and width >= NARROW:
         first.append(memory)
     second = []
     if run.live:
@@ -250,8 +258,8 @@ def _memory(found: Mapping[str, Any], width: int) -> str:
     if not isinstance(needed, int | float) or not isinstance(available, int | float):
         return ""
     about = "" if found.get("measured") else "~"
-    divided = f"  ▲ in {parts} parts" if isinstance(parts, int) and parts > 1 else ""
-    if width < 100:
+    divided = f"  ▲ {parts} parts" if isinstance(parts, int) and parts > 1 else ""
+    if width < NARROW:
         return f"memory {about}{needed / 1e9:.1f}/{available / 1e9:.0f} GB{divided}"
     return f"largest batch {about}{needed / 1e9:.1f} of {available / 1e9:.1f} GB memory{divided}"
 
