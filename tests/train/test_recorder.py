@@ -20,6 +20,7 @@ from core_vits.train.callbacks import Progress, Sample, SavedCheckpoint, StepRec
 from core_vits.train.rehearsal import Rehearsal
 from core_vits.train.settings import Position
 from workbench.jobs.rundir import read_lines, read_status
+from workbench.tail.clips import clips_of
 from workbench.tail.follower import RunFollower
 from workbench.tail.reader import read_audio
 from workbench.train import recorder as module
@@ -149,6 +150,8 @@ def test_validation_gives_curves_and_audio_that_plays(run: Path, recorder: Recor
         peak = np.abs(np.frombuffer(file.readframes(8000), dtype="<i2")).max()
     assert peak > 32000  # as loud as full scale allows
     assert read_status(run)["val_mel"] == 1.25
+    # The tags only have numbers; whoever lists the samples reads what they say.
+    assert [clip.text for clip in clips_of(follower)] == ["привет", "миа 2/x: b"]
 
 
 @pytest.mark.parametrize("audio", [np.zeros(0, np.float32), np.zeros(4000, np.float32)])

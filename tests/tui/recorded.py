@@ -23,10 +23,12 @@ from workbench.jobs.rundir import FileLock, append_line, ask_to_stop, stop_reque
 from workbench.jobs.runs import PIPER, RunView, list_runs, read_run
 from workbench.tail.clips import Clip
 from workbench.tail.follower import RunFollower
-from workbench.tui.live import described
+from workbench.tui.logs import described
 from workbench.tui.services import (
     Beginning,
+    Comparison,
     Exported,
+    Judge,
     Played,
     Progress,
     Project,
@@ -34,6 +36,7 @@ from workbench.tui.services import (
     Spoken,
     StartPlan,
     VoiceFile,
+    VoiceFormat,
 )
 from workbench.tui.widgets.clip import ClipPicture
 
@@ -97,11 +100,16 @@ class Recorded:
         self.calls: list[tuple[Any, ...]] = []
         self.scan_result = ScanResult()
         self.scan_parts: list[ScanResult] = []
+        self.judge_list: list[Judge] = []
+        self.comparison = Comparison()
+        """What is kept."""
+        self.told: str | Exception = "hama compared 48 rows: mismatch.text 1"
         self.picture_missing = False
         self.scan_error: Exception | None = None
         self.export_result = Exported(files=(), largest_difference=None, accepted=False, message="not recorded")
         self.play_result = Played(played=True, message="played 1.9 s by sounddevice on 'default'")
         self.voices: list[VoiceFile] = []
+        self.exporters = ["onnx"]
         self.speakers: tuple[str, ...] = ()
         self.start_checkpoint: Path | None = None
         self.plan_result: StartPlan | Exception = StartPlan()
@@ -158,6 +166,20 @@ class Recorded:
         if self.scan_error is not None:
             raise self.scan_error
         return self.scan_result
+
+    def judges(self) -> Sequence[Judge]:
+        return self.judge_list
+
+    def compare_texts(self, judge: Judge, progress: Progress) -> str:
+        self.calls.append(("compare", judge.name))
+        progress(12, 48, "new recordings; 0.30 h of speech left, about 1:42 min")
+        self._wait()
+        if isinstance(self.told, Exception):
+            raise self.told
+        return self.told
+
+    def compared(self, scan: ScanResult) -> Comparison:
+        return self.comparison
 
     def picture(self, recording: Path, columns: int, bands: int) -> ClipPicture | None:
         self.calls.append(("picture", recording.name))
@@ -229,8 +251,11 @@ class Recorded:
     def is_stopping(self, run: RunView) -> bool:
         return stop_requested(run.folder)
 
-    def export(self, run: RunView, checkpoint: Path, progress: Progress) -> Exported:
-        self.calls.append(("export", checkpoint.name))
+    def formats(self) -> Sequence[VoiceFormat]:
+        return [VoiceFormat(exporter=name, summary=f"a voice, {name}") for name in self.exporters]
+
+    def export(self, run: RunView, checkpoint: Path, exporter: str, progress: Progress) -> Exported:
+        self.calls.append(("export", checkpoint.name, *([exporter] if exporter != "onnx" else [])))
         progress(1, 3, "exporting")
         self._wait()
         self.exports = {**self.exports, checkpoint: self.export_result}

@@ -10,7 +10,7 @@ from tui.recorded import Recorded, screen_text, until
 
 from workbench.jobs.curation import read_curation
 from workbench.tui.app import WorkbenchApp
-from workbench.tui.panes import data
+from workbench.tui.panes import beside
 from workbench.tui.screens.inspect import InspectScreen
 from workbench.tui.widgets.clip import ClipPicture, ClipView
 from workbench.tui.widgets.rows import RowList
@@ -154,7 +154,7 @@ async def test_enter_shows_an_utterance_in_full_and_brackets_go_to_its_neighbour
 async def test_beside_the_list_only_the_recording_is_drawn_that_the_cursor_rests_on(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "LOOK_SECONDS", 1.5)
+    monkeypatch.setattr(beside, "LOOK_SECONDS", 1.5)
     app = WorkbenchApp(recorded)
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: ("picture", "utt_00001.wav") in recorded.calls)

@@ -248,6 +248,37 @@ async def test_e_exports_and_shows_the_largest_difference(training: Recorded) ->
         assert ("export", "epoch=2-step=480.ckpt") in training.calls
 
 
+async def test_e_asks_for_the_format_where_there_are_several_and_remembers_it(training: Recorded) -> None:
+    onnx = training.root / "voices" / "ru-aelita-tiny-half.onnx"
+    training.exporters = ["onnx", "onnx-half", "mine"]
+    training.export_result = Exported(files=(onnx,), largest_difference=1e-4, accepted=True, message="equal")
+    app = WorkbenchApp(training)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.pane is not None)
+        await pilot.press("3")
+        await until(pilot, lambda: "720" in screen_text(app))
+        await pilot.press("e", "escape", "e", "down", "enter")
+        await until(pilot, lambda: ("export", "epoch=3-step=720.ckpt", "onnx-half") in training.calls)
+        await until(pilot, lambda: "exported ru-aelita-tiny-half.onnx, largest difference" in screen_text(app))
+        await pilot.press("down", "e", "enter")
+        await until(pilot, lambda: ("export", "epoch=2-step=480.ckpt", "onnx-half") in training.calls)
+
+
+async def test_the_format_of_the_run_s_last_export_is_proposed_after_a_restart(training: Recorded) -> None:
+    training.exporters = ["onnx", "mine"]
+    checkpoint = training.runs / "20270115-090000-aelita" / "checkpoints" / "epoch=1-step=240.ckpt"
+    voice = Exported(files=(), largest_difference=1e-6, accepted=True, message="", exporter="mine", replaced=True)
+    training.exports = {checkpoint: voice}
+    app = WorkbenchApp(training)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await until(pilot, lambda: app.pane is not None)
+        await pilot.press("3")
+        await until(pilot, lambda: "voice replaced" in screen_text(app))
+        assert "max|Δ|" not in screen_text(app)
+        await pilot.press("e", "enter")
+        await until(pilot, lambda: ("export", "epoch=3-step=720.ckpt", "mine") in training.calls)
+
+
 async def test_a_voice_that_differs_is_not_called_exported(training: Recorded) -> None:
     training.export_result = Exported(files=(), largest_difference=0.3, accepted=False, message="differs by 0.3")
     app = WorkbenchApp(training)

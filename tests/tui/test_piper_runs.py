@@ -198,6 +198,9 @@ async def test_samples_of_a_live_run_of_ours_appear_while_one_looks(training: Re
         writer = EventWriter(metrics / event_name(1), NOW - 30)
         writer.clip("sample/1", 360, *tone(0.05))
         await until(pilot, lambda: "sample/1" in screen_text(app))
+        (metrics / "sentences.json").write_text('{"sample/1": "Ветер стих."}', "utf-8")
+        writer.clip("sample/1", 380, *tone(0.05))
+        await until(pilot, lambda: screen_text(app).count("Ветер стих.") == 2)
         await pilot.press("left_square_bracket", "space")
         await until(pilot, lambda: ("play", "sample.wav") in training.calls)
 

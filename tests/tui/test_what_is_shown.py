@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
+import pytest
 from tui.recorded import Recorded, add_checkpoint, make_run, screen_text, until
 
 from workbench.errors import DatasetError
+from workbench.jobs.rundir import FileLock
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.services import Exported
 
@@ -103,3 +106,36 @@ async def test_a_long_message_is_shown_to_its_end_because_it_says_what_to_do_the
         assert error in " ".join(" ".join(lines[-4:-1]).split())
         assert lines[-1].startswith(" ? help")
         assert lines[-1].endswith("q quit")
+
+
+@pytest.mark.parametrize(
+    ("size", "memory", "said"),
+    [
+        ((80, 24), {"parts": 1, "measured": True}, "memory 17.9/24 GB   40/120"),
+        ((80, 24), {"parts": 3, "measured": False}, "memory ~17.9/24 GB  ▲ 3 parts   40/120"),
+        ((160, 48), {"parts": 2, "measured": True}, "largest batch 17.9 of 23.6 GB memory  ▲ 2 parts"),
+    ],
+)
+async def test_the_memory_of_the_largest_batch_is_shown(
+    recorded: Recorded, size: tuple[int, int], memory: dict[str, Any], said: str
+) -> None:
+    bytes_of_it = {"needed_bytes": 17_900_000_000, "available_bytes": 23_600_000_000}
+    make_run(recorded.runs, "20270115-090000-aelita", memory=bytes_of_it | memory)
+    recorded.lock = FileLock(recorded.runs / "20270115-090000-aelita" / "run.lock")
+    recorded.lock.acquire()
+    try:
+        app = WorkbenchApp(recorded)
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: said in screen_text(app))
+    finally:
+        recorded.lock.release()
+
+
+async def test_a_status_whose_memory_says_nothing_is_shown_without_it(recorded: Recorded) -> None:
+    make_run(recorded.runs, "20270115-090000-aelita", state="stopped", memory={"needed_bytes": "much"})
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.pane is not None)
+        await pilot.press("2")
+        await until(pilot, lambda: "batch 400" in screen_text(app))
+        assert "memory" not in screen_text(app)

@@ -10,6 +10,7 @@ from small_project import Project, prepared
 from tiny_voice import write_checkpoint
 
 from workbench.errors import CheckpointError, DatasetError, RunError
+from workbench.mismatch.kept import ASKED, read_kept
 from workbench.workers.targets.alignment_scores import batches, score
 
 TEXT = "Он шёл по дороге и смотрел на звёзды"
@@ -45,6 +46,28 @@ def test_every_clip_gets_a_score_and_an_untrained_voice_accuses_nobody(run: Path
 
 def test_the_scores_are_the_same_each_time(run: Path) -> None:
     assert score(checkpoint(run), str(run), "m.csv") == score(checkpoint(run), str(run), "m.csv")
+
+
+def test_with_a_workspace_only_clips_are_asked_about_that_are_new(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "workbench.toml").write_text('[voice]\nname = "a"\nlanguage = "ru"\n', "utf-8")
+    seen: list[tuple[float, float, str]] = []
+    arguments = {"workspace_file": str(tmp_path / "workbench.toml")}
+    first = score(checkpoint(run), str(run), "m.csv", lambda *step: seen.append(step), **arguments)
+    assert first["clips"] == score(checkpoint(run), str(run), "m.csv")["clips"]
+    assert len(seen) > 0
+    kept = read_kept(tmp_path / ".cache", ASKED)
+    assert kept is not None
+    assert [finding["rule"] for finding in kept.findings] == ["mismatch.unusable"]
+    assert set(kept.clips) == set(range(1, 13))
+    (memo,) = (tmp_path / ".cache" / "asked").iterdir()
+    lines = memo.read_text("utf-8").splitlines()
+    memo.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
+    seen.clear()
+    assert score(checkpoint(run), str(run), "m.csv", lambda *step: seen.append(step), **arguments) == first
+    assert 0 < seen[0][1] < 12 or len(seen) == 1
+    seen.clear()
+    assert score(checkpoint(run), str(run), "m.csv", lambda *step: seen.append(step), **arguments) == first
+    assert seen == []
 
 
 def test_a_run_that_was_not_prepared_says_so(run: Path, tmp_path: Path) -> None:

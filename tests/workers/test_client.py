@@ -93,6 +93,19 @@ def test_what_a_target_prints_does_not_reach_the_wire(worker: Worker) -> None:
     assert "printed by C" in log
 
 
+def test_a_worker_that_was_warmed_serves_the_call_with_the_module_loaded(worker: Worker) -> None:
+    worker.warm("colorsys")
+    pid = worker.pid
+    assert pid is not None
+    assert worker.call(f"{TARGETS}:is_loaded", name="colorsys") is True
+    assert worker.call(f"{TARGETS}:process_id") == pid
+
+
+def test_what_can_not_be_loaded_beforehand_does_no_harm(worker: Worker) -> None:
+    worker.warm("no.such.module")
+    assert worker.call(f"{TARGETS}:echo", a=1) == {"a": 1}
+
+
 def test_progress_arrives_in_order_and_before_the_result(worker: Worker) -> None:
     seen: list[tuple[float, float, str]] = []
     assert worker.call(f"{TARGETS}:count", steps=5, on_progress=lambda *p: seen.append(p)) == 5

@@ -14,6 +14,7 @@ from ipa_recognizer import TABLE, write_recording
 from workbench.api import PhoneRecognizerSpec
 from workbench.errors import DatasetError, PluginError
 from workbench.host import Host, Registered
+from workbench.mismatch.kept import HEARD, read_kept
 from workbench.workers.targets.mismatch import listen
 
 SPEC = PhoneRecognizerSpec(name="ipa", target="ipa_recognizer:create")
@@ -108,10 +109,21 @@ def test_what_was_heard_before_the_end_is_kept(project: Project) -> None:
 def test_progress_says_how_much_speech_and_time_is_left_before_anything_is_heard(project: Project) -> None:
     seen: list[tuple[float, float, str]] = []
     project.listen(progress=lambda *step: seen.append(step))
-    done, total, what = seen[0]
+    assert [what for _, _, what in seen[:2]] == ["phonemizing the texts", "recordings looked up"]
+    done, total, what = seen[2]
     assert (done, total) == (0, 14)
     assert what.startswith("new recordings; 0.00 h of speech left, about 0:0")
-    assert [step[0] for step in seen[:14]] == list(range(14))
+    assert [step[0] for step in seen[2:16]] == list(range(14))
+
+
+def test_what_was_found_is_kept_with_the_rows_and_recordings_that_were_judged(project: Project) -> None:
+    project.table([1, 0, *range(2, 14)])
+    found = project.listen()["findings"]
+    kept = read_kept(project.root / ".cache", HEARD)
+    assert kept is not None
+    assert (kept.by, kept.findings) == ("ipa 1", found)
+    assert [kept.clips[row][0] for row in (1, 14)] == ["0.wav", "13.wav"]
+    assert min(kept.clips[row][3] or 0 for row in (1, 2)) > max(kept.clips[row][3] or 0 for row in range(3, 15))
 
 
 def test_several_threads_hear_the_same(project: Project) -> None:

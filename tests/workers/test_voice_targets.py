@@ -275,6 +275,7 @@ def test_every_export_leaves_a_note_in_the_run_that_saved_the_checkpoint(
     assert note.pop("time") > 0
     assert note == {
         "checkpoint": checkpoint.name,
+        "exporter": "onnx",
         **{name: result[name] for name in ("files", "largest_difference", "accepted", "message")},
     }
 

@@ -15,6 +15,10 @@ def echo(**kwargs: Any) -> dict[str, Any]:
     return kwargs
 
 
+def is_loaded(name: str) -> bool:
+    return name in sys.modules
+
+
 def process_id() -> int:
     return os.getpid()
 

@@ -16,6 +16,7 @@ from workbench.adopt.shell import TRAINERS
 
 LOGS = "lightning_logs"
 _VERSION = re.compile(r"version_(\d{1,6})")
+_ENCODER, _DECODER = ".encoder.onnx", ".decoder.onnx"
 _EPOCH_IN_NAME = re.compile(r"(?<![a-z])(?:epoch|ep|e)[=_-]?(\d{1,7})(?!\d)", re.IGNORECASE)
 _SCRIPTS = (".sh", ".bash", ".yml", ".yaml")
 _SCRIPTS_DEEP = 3
@@ -171,6 +172,9 @@ def voices(places: Iterable[Path]) -> list[VoiceFile]:
     found = []
     for folder in places:
         for path in _with_suffix(folder, ".onnx"):
+            name = path.name.removesuffix(_DECODER)
+            if name != path.name and exists(path.with_name(f"{name}{_ENCODER}")):
+                continue  # the second part of a voice that is heard while it is being spoken
             match = _EPOCH_IN_NAME.search(path.stem)
             has_config = exists(path.with_name(f"{path.name}.json"))
             found.append(VoiceFile(path=path, epoch=int(match[1]) if match else None, has_config=has_config))

@@ -73,5 +73,6 @@ def _score(workspace: Workspace, name: str, console: Console) -> Mapping[str, An
             checkpoint=str(checkpoint),
             run_folder=str(run),
             table=Path(workspace.dataset.metadata).name,
+            workspace_file=str(workspace.file),
         )
     return report

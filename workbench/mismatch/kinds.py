@@ -69,5 +69,12 @@ UNLIKELY = RuleKind(
     effect=_LEARNS_WRONG,
     fix="Listen to it, and correct the text, or leave the row out (`workbench curate`).",
 )
+CHANGED = RuleKind(
+    name="mismatch.changed",
+    severity=Severity.INFO,
+    summary="rows that are new or have changed since the texts were compared",
+    effect="A wrong text among them is not noticed.",
+    fix="Compare again (m in the data pane, or `workbench mismatch`): only these take time.",
+)
 
-KINDS = (SWAPPED, SHIFTED, ELSEWHERE, WRONG, DOUBTFUL, SHORT, UNHEARD, UNUSABLE, UNLIKELY)
+KINDS = (SWAPPED, SHIFTED, ELSEWHERE, WRONG, DOUBTFUL, SHORT, UNHEARD, UNUSABLE, UNLIKELY, CHANGED)

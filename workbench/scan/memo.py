@@ -29,6 +29,9 @@ _MEASURES = tuple(item.name for item in fields(AudioMeasures))
 _FIELDS = hashlib.blake2b(json.dumps([_CONTAINER, _MEASURES]).encode(), digest_size=4).hexdigest()
 VERSION = f"{MEASURE_VERSION}-{_FIELDS}"
 """Of the lines: measures mean what they meant, and there are the same ones."""
+_BEGIN = f'["{VERSION}", '.encode()
+_CHECKSUM = 9
+"""Bytes before a line's first list: eight digits and a space."""
 
 
 class MeasureMemo:
@@ -42,7 +45,9 @@ class MeasureMemo:
             part: name of a part of its own to add to; all parts are read.
         """
         self.file = folder / (f"measures-{part}.jsonl" if part else "measures.jsonl")
-        self._known: dict[tuple[str, Stamp], str] = {}
+        self._known: dict[bytes, bytes] = {}
+        """Lines by their first list. Nothing else of a line is looked at before it is wanted: of a hundred thousand
+        recordings that is a second before the first row of a scan."""
         self._lines = 0
         self._parts = sorted(folder.glob("measures*.jsonl")) if folder.is_dir() else []
         for file in self._parts:
@@ -50,34 +55,32 @@ class MeasureMemo:
                 self._read(file.read_bytes())
 
     def _read(self, data: bytes) -> None:
-        for raw in data.splitlines():
-            self._lines += 1
-            checksum, _, body = raw.partition(b" ")
-            with contextlib.suppress(ValueError, TypeError, IndexError, RecursionError):
-                if int(checksum, 16) != zlib.crc32(body):
-                    continue
-                text = body.decode("utf-8", "surrogatepass")
-                version, name, stamp = json.loads(text.partition("\t")[0])
-                if version == VERSION:
-                    size, changed, entry, number = map(int, stamp)
-                    self._known[str(name), (size, changed, entry, number)] = text
+        for raw in data.split(b"\n"):
+            if raw:
+                self._lines += 1
+                key = raw[_CHECKSUM:].partition(b"\t")[0]
+                if key.startswith(_BEGIN):
+                    self._known[key] = raw
 
     def __len__(self) -> int:
         return len(self._known)
 
     def known(self, name: str, stamp: Stamp) -> Examined | None:
         """What is remembered of the file; None when it is new or has changed."""
-        text = self._known.get((name, stamp))
-        if text is None:
+        raw = self._known.get(_key(name, stamp))
+        if raw is None:
             return None
         try:
-            container, measures = json.loads(text.partition("\t")[2])
+            body = raw[_CHECKSUM:]
+            if int(raw[:_CHECKSUM], 16) != zlib.crc32(body):
+                return None
+            container, measures = json.loads(body.partition(b"\t")[2])
             return Examined(
                 Container(**dict(zip(_CONTAINER, container, strict=True))),
                 None if measures is None else AudioMeasures(**dict(zip(_MEASURES, measures, strict=True))),
                 stamp,
             )
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
 
     def add(self, examined: Mapping[str, Examined]) -> None:
@@ -89,10 +92,10 @@ class MeasureMemo:
                 continue
             container = [getattr(item.container, field) for field in _CONTAINER]
             measures = None if item.measures is None else [getattr(item.measures, field) for field in _MEASURES]
-            key, value = [VERSION, name, item.stamp], [container, measures]
-            body = f"{json.dumps(key, ensure_ascii=False)}\t{json.dumps(value, ensure_ascii=False)}"
-            self._known[name, item.stamp] = body
-            lines.append(_line(body))
+            key = _key(name, item.stamp)
+            line = _line(key + b"\t" + _encoded([container, measures]))
+            self._known[key] = line
+            lines.append(line)
         self._lines += len(lines)
         if not lines:
             return
@@ -104,21 +107,29 @@ class MeasureMemo:
 
     def tidy(self, used: Iterable[tuple[str, Stamp]]) -> None:
         """Write the memo anew, in one file, when half of it and more is of no use any more."""
-        keep = {key: self._known[key] for key in used if key in self._known}
+        wanted = (_key(name, stamp) for name, stamp in used)
+        keep = {key: self._known[key] for key in wanted if key in self._known}
         if self._lines <= 2 * len(keep) + 100 and len(self._parts) <= 1:
             return
         temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
-            temporary.write_bytes(b"".join(_line(body) + b"\n" for body in keep.values()))
+            temporary.write_bytes(b"".join(line + b"\n" for line in keep.values()))
             temporary.replace(self.file)
             for part in self._parts:
                 if part != self.file:
                     part.unlink()
 
 
-def _line(body: str) -> bytes:
-    raw = body.encode("utf-8", "surrogatepass")
-    return b"%08x " % zlib.crc32(raw) + raw
+def _key(name: str, stamp: Stamp) -> bytes:
+    return _encoded([VERSION, name, stamp])
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _line(body: bytes) -> bytes:
+    return b"%08x " % zlib.crc32(body) + body
 
 
 def as_json(measures: AudioMeasures) -> dict[str, Any]:

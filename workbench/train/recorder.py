@@ -5,6 +5,7 @@ All of it is a report. When the disk refuses a line the run goes on without it, 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -23,7 +24,8 @@ from core_vits.train.begin import BeginPlan
 from core_vits.train.callbacks import Callback, Progress, Sample, SavedCheckpoint, StepRecord, ValidationRecord
 from core_vits.train.rehearsal import Rehearsal
 from core_vits.train.telling import facts_of, plan_as_json
-from workbench.jobs.rundir import METRICS, StatusWriter, append_event, is_gone, one_line
+from workbench.jobs.rundir import METRICS, StatusWriter, append_event, is_gone, one_line, write_json
+from workbench.tail.clips import SENTENCES
 
 RECENT_STEPS = 50
 """Steps that the shown speed is a mean of."""
@@ -105,6 +107,7 @@ class Recorder(Callback):
         self._since_point: list[StepRecord] = []
         self._losses: dict[str, float] = {}
         self._problem = ""
+        self._said: dict[str, str] = {}
         self._begun: tuple[float, int] = (time.monotonic(), 0)
         self._epoch_begun = time.monotonic()
 
@@ -148,10 +151,14 @@ class Recorder(Callback):
         step = progress.position.step
         if record.metrics:
             self._curves.scalars({f"val/{name}": value for name, value in record.metrics.items()}, step)
+        said = {}
         for number, sample in enumerate(record.samples, start=1):
             # TensorBoard's tags hold no other characters.
             who = re.sub(r"[^-\w.]", "_", f" {sample.speaker}") if sample.speaker else ""
-            self._curves.sample(f"sample/{number}{who}", sample, step)
+            tag = f"sample/{number}{who}"
+            said[tag] = f"{sample.speaker}: {sample.name}" if sample.speaker else sample.name
+            self._curves.sample(tag, sample, step)
+        self._say_what(said)
         self._event("validation", progress, **record.metrics)
         if record.mel is not None:
             self._show(progress, "train", now=True, val_mel=record.mel, progress=None)
@@ -195,6 +202,14 @@ class Recorder(Callback):
         _LOG.info("%s at batch %d", outcome, progress.position.step)
 
     # --- parts ------------------------------------------------------------------------------------------------------
+
+    def _say_what(self, said: Mapping[str, str]) -> None:
+        """Leave the sentences of the samples beside them: their tags only have numbers."""
+        if not said or said == self._said:
+            return
+        with contextlib.suppress(OSError):  # samples can be heard without
+            write_json(self._run / METRICS / SENTENCES, said)
+            self._said = dict(said)
 
     def _point(self, progress: Progress, metrics: Mapping[str, float]) -> None:
         """Draw the means since the last point."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from workbench.tail.follower import RunFollower
 
 TICK_SECONDS = 0.5
+SWITCH_SECONDS = 0.001
 SMALLEST = (60, 20)
 """Columns and lines below which one plain block of text is shown."""
 
@@ -393,7 +395,11 @@ def run(workspace: Workspace, host: Host) -> int:
     # Textual believes them more than the terminal; a shell that exports them would fix our size for good.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
+    # Threads that parse event files and scans give way after a millisecond instead of five: a redraw takes the
+    # interpreter some ten times, and would wait for them each time.
+    sys.setswitchinterval(SWITCH_SECONDS)
     services = LiveServices(workspace, host)
+    services.warm()
     panes = [(entry.spec, partial(_plugin_pane, host, entry.spec.target)) for entry in host.panes()]
     app = WorkbenchApp(services, plugin_panes=panes)
     leave_when_terminal_is_gone(services.close)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -24,15 +23,18 @@ from workbench.jobs.curation import RENAMED, read_curation
 from workbench.jobs.curves import follower_of
 from workbench.jobs.dataset import read_table, read_table_as_written, rows_of, texts
 from workbench.jobs.piper_runs import PiperRuns
-from workbench.jobs.rundir import CHECKPOINTS, EXPORTS, LOGS, read_lines, stop_requested
+from workbench.jobs.rundir import CHECKPOINTS, stop_requested
 from workbench.jobs.runs import OURS, PIPER, RunView, list_runs, read_run
-from workbench.jobs.settings_files import settings_of
 from workbench.jobs.start import going_on_from, request_stop, resume_run, run_workspace, start_run
-from workbench.jobs.voice_files import exported_voices, speaker_names
+from workbench.jobs.voice_files import speaker_names
+from workbench.tui.comparing import TextComparison
 from workbench.tui.format import count
+from workbench.tui.logs import log_lines
 from workbench.tui.services import (
     Beginning,
+    Comparison,
     Exported,
+    Judge,
     Played,
     Progress,
     Project,
@@ -40,7 +42,9 @@ from workbench.tui.services import (
     Spoken,
     StartPlan,
     VoiceFile,
+    VoiceFormat,
 )
+from workbench.tui.voices import exports_of, voices_in
 from workbench.tui.widgets.clip import ClipPicture
 from workbench.workers.client import Worker
 from workbench.workers.health_report import scan_with
@@ -56,8 +60,8 @@ SPEAK = "workbench.workers.targets.voice:speak"
 PLAN = "workbench.workers.targets.starting:plan"
 DRAW = "workbench.workers.targets.picture:draw"
 MEND = "workbench.workers.targets.mend:mend"
+USUAL_EXPORTER = "onnx"
 PLAY = "workbench.workers.targets.play:play"
-LOG_TAIL_BYTES = 32_768
 
 
 class LiveServices:
@@ -69,6 +73,7 @@ class LiveServices:
         self._audio = Worker("audio")
         self._torch = Worker("torch")
         self._pictures = Worker("audio")
+        self._texts = TextComparison(workspace, host)
         self._piper = PiperRuns(workspace.piper_runs)
         training = workspace.training
         device = training.accelerator if training.accelerator != "auto" else "GPU if there is one, else CPU"
@@ -81,6 +86,10 @@ class LiveServices:
             epochs=training.epochs,
             device=f"{device}, {training.devices} process{'es' if training.devices > 1 else ''}",
         )
+
+    def warm(self) -> None:
+        """Let the worker of the scan load what it needs while the first screen is drawn."""
+        self._audio.warm("workbench.workers.targets.health")
 
     def now(self) -> float:
         """Unix seconds."""
@@ -113,31 +122,11 @@ class LiveServices:
 
     def log_lines(self, run: RunView, count: int) -> Sequence[str]:
         """The tail of the log that was written last; Piper writes none."""
-        if run.kind == PIPER:
-            return described(run)
-        newest: tuple[float, Path] | None = None
-        for path in (run.folder / LOGS).glob("*.log"):
-            try:
-                about = path.stat()
-            except OSError:
-                continue
-            if about.st_size and (newest is None or about.st_mtime >= newest[0]):
-                newest = (about.st_mtime, path)
-        return _last_lines(newest[1], count) if newest is not None else ()
+        return log_lines(run, count)
 
     def list_voices(self) -> Sequence[VoiceFile]:
         """Newest first."""
-        voices = []
-        for path in exported_voices(self._workspace.voices):
-            try:
-                about = path.stat()
-            except OSError:
-                continue
-            config = path.with_name(path.name + ".json").is_file()
-            speakers = speaker_names(path) if config else ()
-            voice = VoiceFile(onnx=path, bytes=about.st_size, time=about.st_mtime, has_config=config, speakers=speakers)
-            voices.append(voice)
-        return sorted(voices, key=lambda voice: voice.time, reverse=True)
+        return voices_in(self._workspace.voices)
 
     def scan(self, progress: Progress, part: Callable[[ScanResult], None]) -> ScanResult:
         """In the audio worker."""
@@ -148,6 +137,18 @@ class LiveServices:
             workspace_file=str(self._workspace.file),
         )
         return _scan_result(found)
+
+    def judges(self) -> Sequence[Judge]:
+        """Recognisers of plugins and checkpoints of the latest runs."""
+        return self._texts.judges()
+
+    def compare_texts(self, judge: Judge, progress: Progress) -> str:
+        """In a worker of its own."""
+        return self._texts.compare(judge, progress)
+
+    def compared(self, scan: ScanResult) -> Comparison:
+        """From the cache folder."""
+        return self._texts.known(scan)
 
     def picture(self, recording: Path, columns: int, bands: int) -> ClipPicture | None:
         """In a worker of its own: a scan keeps the audio worker busy."""
@@ -291,7 +292,12 @@ class LiveServices:
         """Whether the request is still there."""
         return stop_requested(run.folder)
 
-    def export(self, run: RunView, checkpoint: Path, progress: Progress) -> Exported:
+    def formats(self) -> Sequence[VoiceFormat]:
+        """Of all plugins; Piper's voice is what most want."""
+        made = [VoiceFormat(exporter=item.spec.name, summary=item.spec.summary) for item in self._host.exporters()]
+        return sorted(made, key=lambda item: item.exporter != USUAL_EXPORTER)
+
+    def export(self, run: RunView, checkpoint: Path, exporter: str, progress: Progress) -> Exported:
         """In the torch worker."""
         with held(checkpoint):
             ended = self._torch.call(
@@ -300,6 +306,7 @@ class LiveServices:
                 checkpoint=str(checkpoint),
                 run_folder=_own_folder(run),
                 out_folder=str(self._workspace.voices),
+                exporter=exporter,
                 workspace=str(self._workspace.file),
             )
         difference = ended.get("largest_difference")
@@ -308,22 +315,12 @@ class LiveServices:
             largest_difference=None if difference is None else float(difference),
             accepted=bool(ended.get("accepted")),
             message=str(ended.get("message", "")),
+            exporter=exporter,
         )
 
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
         """From the notes that the export leaves, whoever asked for it."""
-        found = {}
-        notes = run.folder if run.kind == OURS else self._workspace.voices
-        for record in read_lines(notes / EXPORTS):
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                difference = record["largest_difference"]
-                found[run.folder / CHECKPOINTS / record["checkpoint"]] = Exported(
-                    files=tuple(map(Path, record["files"])),
-                    largest_difference=None if difference is None else float(difference),
-                    accepted=bool(record["accepted"]),
-                    message=str(record["message"]),
-                )
-        return found
+        return exports_of(run, run.folder if run.kind == OURS else self._workspace.voices)
 
     def list_speakers(self, run: RunView) -> Sequence[str]:
         """From the configuration that the preparation left in the run; Piper's lies where its settings say."""
@@ -368,7 +365,8 @@ class LiveServices:
 
     def cancel(self, pool: str) -> None:
         """Kill the worker of a pool."""
-        {"audio": self._audio, "torch": self._torch}[pool].cancel()
+        cancels = {"audio": self._audio.cancel, "torch": self._torch.cancel, "texts": self._texts.cancel}
+        cancels[pool]()
 
     def manual(self) -> Sequence[tuple[str, str]]:
         """Pages of `workbench/help`, the first page first."""
@@ -390,6 +388,7 @@ class LiveServices:
         self._audio.close()
         self._torch.close()
         self._pictures.close()
+        self._texts.close()
 
 
 def _scan_result(found: Mapping[str, Any]) -> ScanResult:
@@ -408,14 +407,6 @@ def _own_folder(run: RunView) -> str | None:
     return str(run.folder) if run.kind == OURS else None
 
 
-def described(run: RunView) -> list[str]:
-    """What there is to say of a run of Piper's, and its settings as they stand."""
-    lines = [*run.details]
-    for name, text in settings_of(run).items():
-        lines += ["", f"── {name}", "", *text.splitlines()]
-    return lines
-
-
 def _start_table(beginning: Beginning) -> dict[str, str]:
     """Overrides of the settings that say the same."""
     return {
@@ -424,16 +415,3 @@ def _start_table(beginning: Beginning) -> dict[str, str]:
         "start.learning_rate": beginning.learning_rate,
         "start.optimizer": beginning.optimizer,
     }
-
-
-def _last_lines(path: Path, count: int) -> Sequence[str]:
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ()
-    # A progress bar rewrites its line with carriage returns: its last state is the line.
-    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.replace("\r\n", "\n").split("\n")]
-    return [line for line in lines if line][-count:]

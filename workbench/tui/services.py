@@ -47,6 +47,13 @@ class VoiceFile:
     """Whether `<name>.onnx.json` stands beside it; without it nothing speaks it."""
     speakers: tuple[str, ...] = ()
     """Names, the first speaker first; empty for a voice with one."""
+    parts: int = 1
+    """Files that speak; of two, `onnx` is the first."""
+
+    @property
+    def label(self) -> str:
+        """How it is called on the screen."""
+        return self.onnx.name if self.parts == 1 else f"{self.onnx.name.partition('.')[0]}  (streamed: 2 parts)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +65,18 @@ class Exported:
     """Largest absolute sample difference between checkpoint and voice, full scale = 1."""
     accepted: bool
     message: str
+    exporter: str = ""
+    """Empty where nobody noted it."""
+    replaced: bool = False
+    """Whether another voice stands in its place now, or none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VoiceFormat:
+    """A way to export."""
+
+    exporter: str
+    summary: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +113,31 @@ class ScanResult:
     summary: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Mapping[str, Any]] = ()
     utterances: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judge:
+    """Something that can tell whether recordings say their texts."""
+
+    name: str
+    """Of a phone recogniser, or what the user calls a checkpoint."""
+    how: str
+    """What it does, in a few words."""
+    checkpoint: Path | None = None
+    """Of a run that was prepared; None: it is a recogniser."""
+    run: Path | None = None
+    unavailable: str = ""
+    """Why it can't be used and what to do; empty when it can."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """What is known, of now or before, of recordings that don't say their texts."""
+
+    findings: Sequence[Mapping[str, Any]] = ()
+    """Of rows that are as they were when they were judged."""
+    suspicion: Mapping[int, float] = field(default_factory=dict)
+    """How far each line's recording is from its text, as a share of the farthest one's: only the order counts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +194,15 @@ class Services(Protocol):
     def scan(self, progress: Progress, part: Callable[[ScanResult], None]) -> ScanResult:
         """Look at the whole dataset; what is found is handed to `part` as it comes, and given as a whole at the end."""
 
+    def judges(self) -> Sequence[Judge]:
+        """Who can tell whether recordings say their texts, usable or not: recognisers first."""
+
+    def compare_texts(self, judge: Judge, progress: Progress) -> str:
+        """Let one judge every row that it has not judged yet; says what it found. What is found is kept."""
+
+    def compared(self, scan: ScanResult) -> Comparison:
+        """What was found when recordings and texts were compared last, as far as it holds for the rows of a scan."""
+
     def picture(self, recording: Path, columns: int, bands: int) -> ClipPicture | None:
         """Waveform and spectrogram of a recording; None when it can't be decoded."""
 
@@ -195,11 +248,14 @@ class Services(Protocol):
     def is_stopping(self, run: RunView) -> bool:
         """Whether the run was asked to stop."""
 
-    def export(self, run: RunView, checkpoint: Path, progress: Progress) -> Exported:
+    def formats(self) -> Sequence[VoiceFormat]:
+        """Ways to export, the usual one first."""
+
+    def export(self, run: RunView, checkpoint: Path, exporter: str, progress: Progress) -> Exported:
         """Write a checkpoint as a voice and compare the two."""
 
     def list_exports(self, run: RunView) -> Mapping[Path, Exported]:
-        """The last export of each checkpoint of the run."""
+        """The last export of each checkpoint of the run, in the order of exporting: one that still stands, if any."""
 
     def list_speakers(self, run: RunView) -> Sequence[str]:
         """Speakers of the run's checkpoints, the first first; none for a voice with one."""
@@ -214,7 +270,7 @@ class Services(Protocol):
         """Make a recording heard, or say why not."""
 
     def cancel(self, pool: str) -> None:
-        """Give up what runs in a worker pool: `audio` or `torch`."""
+        """Give up what runs in a worker pool: `audio` or `torch`; or the comparison of texts: `texts`."""
 
     def manual(self) -> Sequence[tuple[str, str]]:
         """Title and Markdown text of each page of the manual."""

@@ -76,6 +76,21 @@ class Worker:
         process = self._process
         return process.popen.pid if process is not None and process.alive() else None
 
+    def warm(self, module: str) -> None:
+        """Start the process and let it import a module, for a call that comes soon; does not wait for it.
+
+        Args:
+            module: with what the call needs; whatever goes wrong with it, the call will say.
+        """
+        with contextlib.suppress(OSError, WorkerError, Cancelled):
+            if self._turn.acquire(blocking=False):
+                try:
+                    with self._guard:
+                        self._cancelled = False
+                    self._begin().send(wire.encode({"warm": module}))
+                finally:
+                    self._turn.release()
+
     def call(
         self,
         target: str,

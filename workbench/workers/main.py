@@ -6,6 +6,7 @@ but read: when the client goes away it sees the end of stdin at once and ends th
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import inspect
@@ -104,6 +105,10 @@ def main() -> None:
     threading.Thread(target=_read_requests, args=(requests, waiting), daemon=True, name="requests").start()
     while True:
         request = waiting.get()
+        if "warm" in request:
+            with contextlib.suppress(Exception):  # the call that needs it will say what is wrong
+                importlib.import_module(request["warm"])
+            continue
         try:
             answers.write(_answer(request, answers))
         except BrokenPipeError:

@@ -86,6 +86,8 @@ class CheckpointList(RowList):
 
     def _state(self, checkpoint: CheckpointView) -> str:
         exported = self.exports.get(Path(checkpoint.file))
+        if exported is not None and exported.accepted and exported.replaced:
+            return f"{MISSING}  voice replaced"
         if exported is not None:
             return f"✓ max|Δ| {difference(exported)}" if exported.accepted else "✗ rejected"
         if checkpoint.problem:

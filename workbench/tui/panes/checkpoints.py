@@ -60,6 +60,8 @@ class CheckpointsPane(Pane):
         self._run_speakers: tuple[str, ...] = ()
         self.sentence = ""
         self.speaker = ""
+        self.exporter = ""
+        """The last that was chosen; empty before: then that of the run's last export."""
 
     def compose(self) -> ComposeResult:
         """Checkpoints, voices, detail, what is under way."""
@@ -134,7 +136,7 @@ class CheckpointsPane(Pane):
 
     def _voice_cells(self, voice: VoiceFile) -> Sequence[str]:
         note = "✓ .onnx.json" if voice.has_config else "✗ no .onnx.json"
-        return (voice.onnx.name, size(voice.bytes), age(self.services.now() - voice.time), note)
+        return (voice.label, size(voice.bytes), age(self.services.now() - voice.time), note)
 
     @on(RowList.Moved)
     def _moved(self, event: RowList.Moved) -> None:
@@ -165,7 +167,7 @@ class CheckpointsPane(Pane):
         if chosen is None:
             return "nothing selected"
         if isinstance(chosen, VoiceFile):
-            lines = [chosen.onnx.name, "", f"folder  {self.short(chosen.onnx.parent)}", f"size    {size(chosen.bytes)}"]
+            lines = [chosen.label, "", f"folder  {self.short(chosen.onnx.parent)}", f"size    {size(chosen.bytes)}"]
             lines.append("config  ✓ .onnx.json beside it" if chosen.has_config else "config  ✗ .onnx.json is missing")
             return "\n".join([*lines, "", "␣ speaks the sentence with it"])
         if not isinstance(chosen, CheckpointView):
@@ -229,9 +231,28 @@ class CheckpointsPane(Pane):
         if chosen is None or run is None:
             self.say("nothing to export: there is no checkpoint yet; press t to train", "warn")
             return
-        path = Path(chosen.file)
-        name = f"export of epoch {chosen.epoch}"
-        self._begin(name, lambda progress: (path, self.services.export(run, path, progress)), "export")
+        path, epoch = Path(chosen.file), chosen.epoch
+        formats = {f"{item.exporter:<12} {item.summary}": item.exporter for item in self.services.formats()}
+
+        def picked(label: str | None) -> None:
+            if label is not None:
+                self.exporter = formats[label]
+                self._export(run, path, epoch, several=True)
+
+        if self._job or len(formats) < 2:
+            self.exporter = next(iter(formats.values()), self.exporter)
+            self._export(run, path, epoch, several=False)
+            return
+        last = self.exporter or next(
+            (item.exporter for item in reversed([*self._exports.values()]) if item.exporter), ""
+        )
+        chosen_label = next((label for label, exporter in formats.items() if exporter == last), "")
+        self.app.push_screen(PickScreen("export as", [*formats], chosen_label), picked)
+
+    def _export(self, run: RunView, path: Path, epoch: int, *, several: bool) -> None:
+        exporter = self.exporter
+        name = f"export of epoch {epoch}{f' as {exporter}' if several else ''}"
+        self._begin(name, lambda progress: (path, self.services.export(run, path, exporter, progress)), "export")
 
     def action_speak(self) -> None:
         """Speak the sentence with what is selected."""
@@ -349,7 +370,8 @@ class CheckpointsPane(Pane):
         self.say(line, "good" if played.played else "warn")
 
     def _exported(self, path: Path, exported: Exported) -> None:
-        self._exports = self.checkpoints.exports = {**self._exports, path: exported}
+        others = {other: item for other, item in self._exports.items() if other != path}
+        self._exports = self.checkpoints.exports = {**others, path: exported}
         self._result = "\n".join(self._report(exported))
         if exported.accepted:
             name = exported.files[0].name if exported.files else "the voice"
@@ -368,6 +390,8 @@ class CheckpointsPane(Pane):
         if not exported.accepted:
             return [f"✗ not exported: {exported.message}", f"largest difference {difference(exported)}"]
         main = self.short(exported.files[0]) if exported.files else "the voice"
+        if exported.replaced:
+            return [f"it was exported as {main}, where another voice stands now, or none"]
         others = ", ".join(file.name for file in exported.files[1:])
         beside = [f"  and {others}"] if others else []
         return [f"✓ exported {main}, largest difference {difference(exported)} of full scale", *beside]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,21 +11,22 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.timer import Timer
 from textual.widgets import Input
 
 from workbench.errors import Cancelled, WorkbenchError
 from workbench.tui.format import MISSING, age, bar, count, duration
 from workbench.tui.keys import bindings
+from workbench.tui.memory import keep_out_of_collections
 from workbench.tui.messages import JobEnded, Progressed, ScanPart
 from workbench.tui.panes import scan as scans
 from workbench.tui.panes import utterances
-from workbench.tui.panes.deciding import MEND, Deciding
-from workbench.tui.screens.dialogs import PickScreen
-from workbench.tui.screens.inspect import BANDS, COLUMNS, InspectScreen
-from workbench.tui.services import Played, ScanResult
+from workbench.tui.panes.choosing import NOT_SCANNED, Choosing
+from workbench.tui.panes.comparing import COMPARE
+from workbench.tui.panes.deciding import MEND
+from workbench.tui.screens.inspect import InspectScreen
+from workbench.tui.services import Played, Progress, ScanResult
 from workbench.tui.threads import SCAN_JOB
-from workbench.tui.widgets.clip import ClipPicture, ClipView
+from workbench.tui.widgets.clip import ClipView
 from workbench.tui.widgets.panel import Panel, entitle
 from workbench.tui.widgets.rows import Column, RowList
 
@@ -39,17 +40,13 @@ FINDING_COLUMNS = (
     Column("rows", 6, right=True),
     Column("", 8),
 )
-NOT_SCANNED = "Every row and recording is looked at first; x cancels."
 
 
-MOST_PICTURES = 200
 FILL_SECONDS = 0.25
 """How often what a scan has found so far is shown, at most."""
-LOOK_SECONDS = 0.15
-"""How long the cursor must rest on an utterance before its recording is drawn."""
 
 
-class DataPane(Deciding):
+class DataPane(Choosing):
     """Counts, lengths, findings, utterances."""
 
     TITLE = "Data"
@@ -60,18 +57,12 @@ class DataPane(Deciding):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self._scan: ScanResult | None = None
-        self._group: scans.Group | None = None
-        self._words = ""
+        """The last one that was finished; None during the first."""
         self._started = 0.0
         self._scanned = 0.0
         self._progress = ""
         self._problem = ""
         self._playing = Path()
-        self._order, self._falling = "line", False
-        self._pictures: dict[str, ClipPicture | None] = {}
-        self._resting: Timer | None = None
-        self._coming: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] | None = None
-        """Findings and utterances of the first scan while it is under way."""
         self._next_fill = 0.0
 
     def compose(self) -> ComposeResult:
@@ -95,7 +86,7 @@ class DataPane(Deciding):
         """Scan at once: a dataset that can't be trained is best known first."""
         entitle(self.query_one("#findings"), "findings  ↵ shows the rows")
         self.query_one("#filter").display = False
-        self._titles()
+        self.show_titles()
         entitle(self.query_one("#one"), "utterance  ␣ plays  e excludes")
         self.look_at_decisions()
         self.action_rescan()
@@ -110,9 +101,9 @@ class DataPane(Deciding):
 
     def on_resize(self) -> None:
         """The histogram is as wide as its panel, and there may be room for the utterance now."""
-        if self._scan is not None:
+        if self.index is not None:
             self.call_after_refresh(self._show_lengths)
-            self.call_after_refresh(self._show_one)
+            self.call_after_refresh(self.show_one)
 
     def _finding_cells(self, group: scans.Group) -> Sequence[str]:
         rule = group.rule
@@ -128,7 +119,7 @@ class DataPane(Deciding):
         if not self.query("#utterances"):  # the pane failed meanwhile
             return
         self.utterances.refresh()
-        self._show_one()
+        self.show_one()
         if isinstance(self.app.screen, InspectScreen):
             self.app.screen.reread()
 
@@ -138,9 +129,17 @@ class DataPane(Deciding):
             self.say(f"{self._job} is under way; x cancels it", "warn")
             return
         # A scan that is shown already is worth more than the beginning of the next one.
-        self._coming = ([], []) if self._scan is None else None
+        self.decided_since = False
+        self.coming = self._scan is None
+        if self.coming:
+            self.index = scans.ScanIndex()
         self._next_fill = 0.0
-        self.begin("scan", lambda progress: self.services.scan(progress, self._part))
+        self.begin("scan", self._scan_all)
+
+    def _scan_all(self, progress: Progress) -> tuple[ScanResult, scans.ScanIndex]:
+        """In a thread, in which what is found is put in order as well: a hundred thousand rows take a second."""
+        found = self.services.scan(progress, self._part)
+        return found, scans.ScanIndex(found.findings, found.utterances, found.summary)
 
     def _part(self, part: ScanResult) -> None:
         self.post_message(ScanPart(part.findings, part.utterances))
@@ -149,15 +148,14 @@ class DataPane(Deciding):
     def _came(self, event: ScanPart) -> None:
         """Show what the first scan has found so far."""
         event.stop()
-        if self._coming is None:
+        if not self.coming or self.index is None:
             return
-        findings, rows = self._coming
-        findings += event.findings
-        rows += event.utterances
+        self.index.add(event.findings, event.utterances)
         begun = monotonic()
         if begun < self._next_fill:
             return
-        self._show_scan(ScanResult(findings=findings, utterances=rows))
+        self._show_index()
+        keep_out_of_collections()
         # However many rows there are, drawing takes a small part of the time.
         self._next_fill = monotonic() + max(FILL_SECONDS, 10 * (monotonic() - begun))
 
@@ -188,17 +186,12 @@ class DataPane(Deciding):
             self.begin("report", lambda _: self.services.write_report(scan))
 
     def action_cancel(self) -> None:
-        """Give up scan or playback."""
-        if not self._job:
+        """Give up scan or playback, or else the comparison of texts."""
+        if not self._job and not self.comparing:
             self.say("nothing is under way here")
             return
-        self.workbench.in_thread(lambda: self.services.cancel("audio"))
-
-    def action_filter(self) -> None:
-        """Type words; rows are filtered while you type."""
-        line = self.query_one("#filter", Input)
-        line.display = True
-        line.focus()
+        pool = "audio" if self._job else "texts"
+        self.workbench.in_thread(lambda: self.services.cancel(pool))
 
     def action_inspect(self) -> None:
         """On a finding, show its rows; on an utterance, show all about it."""
@@ -209,60 +202,25 @@ class DataPane(Deciding):
             if not group.rows:
                 self.say(str(group.findings[0].get("message", "")))
                 return
-            self._group = group
-            self._refilter()
+            self.group = group
+            self.choose_rows()
             self.utterances.focus()
         elif self.utterances.selected is not None:
             self.app.push_screen(
                 InspectScreen(
-                    self._tell,
-                    self._look,
+                    self.tell,
+                    self.look,
                     self.utterances.action_move,
                     self.action_play,
                     self.action_exclude,
                 )
             )
 
-    def action_sort(self) -> None:
-        """Choose an order; the same one again turns it round."""
-
-        def picked(order: str | None) -> None:
-            if order is not None:
-                self._falling = not self._falling if order == self._order else order != "line" and order != "file"
-                self._order = order
-                self._refilter()
-
-        self.app.push_screen(PickScreen("sort by", [*utterances.ORDERS], self._order), picked)
-
-    def action_back(self) -> None:
-        """Take filters away, then go back to the findings."""
-        line = self.query_one("#filter", Input)
-        filtered = self._group is not None or self._words or line.display
-        self._group, self._words = None, ""
-        line.display = False
-        line.value = ""
-        self._refilter()
-        if not filtered or line.has_focus:
-            self.query_one("#findings").focus()
-
-    @on(Input.Changed, "#filter")
-    def _typed(self, event: Input.Changed) -> None:
-        event.stop()
-        if event.value != self._words:
-            self._words = event.value
-            self._refilter()
-
-    @on(Input.Submitted, "#filter")
-    def _kept(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.query_one("#filter").display = bool(self._words)
-        self.utterances.focus()
-
     @on(RowList.Moved)
     def _moved(self, event: RowList.Moved) -> None:
         event.stop()
         if event.rows.id == "utterances":
-            self._show_one()
+            self.show_one()
 
     def begin(self, job: str, work: Any) -> None:
         """Start a job in a worker."""
@@ -274,6 +232,9 @@ class DataPane(Deciding):
     @on(Progressed)
     def _progressed(self, event: Progressed) -> None:
         event.stop()
+        if event.job == COMPARE:
+            self.comparison_progressed(event)
+            return
         if event.total:
             elapsed = self.services.now() - self._started
             left = elapsed * (event.total - event.done) / event.done if event.done else None
@@ -286,6 +247,9 @@ class DataPane(Deciding):
 
     @on(JobEnded)
     def _ended(self, event: JobEnded) -> None:
+        if event.job == COMPARE:
+            self.comparison_ended(event)
+            return
         self._job = ""
         if event.job == "play":
             self._played(event)
@@ -297,20 +261,24 @@ class DataPane(Deciding):
         if event.job == "report":
             self._reported(event)
             return
-        first, self._coming = self._coming, None
-        if event.error is None and isinstance(event.result, ScanResult):
+        first, self.coming = self.coming, False
+        if event.error is None and isinstance(event.result, tuple):
+            had_rows = first and self.index is not None and bool(self.index.utterances)
             self._scanned, self._problem = self.services.now(), ""
-            self._pictures.clear()
+            self._scan, self.index = event.result
+            self.pictures.clear()
             self.look_at_decisions()
-            self._show_scan(event.result, keep=bool(first and first[1]))
-            self._sum_up(event.result)
+            self._show_index(keep=had_rows)
+            self._sum_up(self.index)
+            self.look_at_comparison(self._scan)
+            keep_out_of_collections()
             return
-        if first is not None:
-            self._scan = None
+        if first:
+            self.index = None
         cancelled = isinstance(event.error, Cancelled)
         self._problem = "the scan was cancelled; r scans again" if cancelled else f"✗ {event.error}"
         self.say(self._problem.removeprefix("✗ "), "warn" if cancelled else "bad")
-        if self._scan is None:
+        if self.index is None:
             self.query_one("#findings", RowList).show([], empty=f"{self._problem}\nr scans again.")
             self.utterances.show([], empty="No utterance to show.")
         self._show_facts()
@@ -333,65 +301,63 @@ class DataPane(Deciding):
             )
         self._show_facts()
 
-    def _show_scan(self, scan: ScanResult, *, keep: bool = True) -> None:
+    def _show_index(self, *, keep: bool = True) -> None:
         """Show a scan, or what one has found so far.
 
         Args:
-            scan: to show.
             keep: whether cursors and the chosen finding stay where they are.
         """
-        self._scan, self._by_row = scan, scans.rows_with(scan)
-        found = scans.groups(scan)
-        chosen = (self._group.rule, self._group.severity) if self._group is not None and keep else None
-        self._group = next((group for group in found if (group.rule, group.severity) == chosen), None)
+        if self.index is None:
+            return
+        found = scans.in_order([*self.index.groups(), *self.compared.groups()])
+        chosen = (self.group.rule, self.group.severity) if self.group is not None and keep else None
+        self.group = next((group for group in found if (group.rule, group.severity) == chosen), None)
         under_way = f"Nothing so far.\n{NOT_SCANNED}"
-        nothing = "✓ Nothing found: every row can be trained.\nPress t to train."
+        nothing = "✓ Nothing found: every row can be trained.\nPress t to train; m lets a model listen first: do the "
+        nothing += "recordings say their texts?"
         self.query_one("#findings", RowList).show(
-            found, cursor=None if keep else 0, empty=under_way if self._coming is not None else nothing
+            found, cursor=None if keep else 0, empty=under_way if self.coming else nothing
         )
         self._show_lengths()
-        self._refilter(keep=keep)
+        self.choose_rows(keep=keep)
         self._show_facts()
 
-    def _sum_up(self, scan: ScanResult) -> None:
-        blocks, drops = scans.severity_count(scan, "blocks"), scans.severity_count(scan, "drops")
+    def show_comparison(self) -> None:
+        """Findings of the comparison stand beside those of the rules."""
+        self._show_index()
+
+    def show_judge(self) -> None:
+        """Who is at work stands in the place of the second line of counts."""
+        self._show_facts()
+
+    def scan_again(self) -> None:
+        """Only after decisions: the comparison is of the texts as they are now. Nothing is measured twice."""
+        if self.decided_since and not self._job:
+            self.action_rescan()
+        elif self._scan is not None:
+            self.look_at_comparison(self._scan)
+
+    def _sum_up(self, index: scans.ScanIndex) -> None:
+        blocks, drops = index.severities["blocks"], index.severities["drops"]
         if blocks:
             self.say(f"{blocks} finding{'s' * (blocks > 1)} would stop a training: ↵ on one shows its rows", "bad")
         elif drops:
-            rows = len(scans.unusable_rows(scan))
+            rows = index.unusable
             what = "1 utterance" if rows == 1 else f"{rows} utterances"
             self.say(f"{what} will not be trained: ↵ on a finding shows which", "warn")
 
-    def _refilter(self, *, keep: bool = False) -> None:
-        if self._scan is None:
-            return
-        everything = self._group is None and not self._words
-        rows = self._scan.utterances if everything else scans.chosen(self._scan, self._group, self._words)
-        if self._order != "line" or self._falling:
-            rows = utterances.in_order(rows, self._order, falling=self._falling)
-        empty = (
-            "No utterance matches. esc shows all." if not everything else "The metadata has no row that could be read."
-        )
-        self.utterances.show(rows, cursor=None if keep else 0, empty=empty)
-        self._titles()
-
-    def _titles(self) -> None:
-        parts = ["utterances"]
-        if self._group is not None:
-            parts.append(f"rule: {self._group.rule}")
-        if self._words:
-            parts.append(f"filter: {self._words}")
-        if self._order != "line" or self._falling:
-            parts.append(f"{self._order} {'↓' if self._falling else '↑'}")
-        entitle(self.utterances, " · ".join(parts))
+    def findings_of(self, item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """By the scan's rules and by the comparison."""
+        row = int(item.get("row", -1))
+        return [*(self.index.findings_of(row) if self.index is not None else ()), *self.compared.findings_of(row)]
 
     def _show_lengths(self) -> None:
         panel = self.query_one("#lengths", Panel)
-        if self._scan is not None:
-            panel.show(scans.histogram(self._scan, panel.size.width))
+        if self.index is not None:
+            panel.show(scans.histogram(self.index, panel.size.width))
             beside = self.query_one("#coverage", Panel)
             if beside.display:
-                beside.show(scans.coverage(self._scan, beside.size.width))
+                beside.show(scans.coverage(self.index, beside.size.width))
 
     def _show_facts(self) -> None:
         if self._job == "scan":
@@ -399,52 +365,11 @@ class DataPane(Deciding):
             text = (
                 f" scanning {self.services.project.metadata}  {elapsed}   x cancels\n {self._progress or 'starting …'}"
             )
-        elif self._scan is None:
+        elif self.index is None:
             text = f" {self._problem or 'No scan yet.'}\n r scans the dataset"
         else:
             ago = f"scanned {age(self.services.now() - self._scanned)} ago".replace("now ago", "now")
-            text = scans.facts(self._scan, self.size.width, ago)
+            text = scans.facts(self.index, self.compared.severities["warns"], self.size.width, ago)
+            if self.comparing:
+                text = f"{text.splitlines()[0]}\n{self.judge_line}"
         self.query_one("#facts", Panel).show(text)
-
-    def _show_one(self) -> None:
-        """The utterance under the cursor beside the list; its recording is drawn when the cursor rests."""
-        beside = self.query_one("#one")
-        if not beside.display:
-            return
-        title, text = self._tell()
-        self.query_one("#detail", Panel).show(f"{title}\n\n{text}" if title else "")
-        item = self.utterances.selected
-        known = self._pictures.get(str(item.get("path"))) if item is not None else None
-        self.query_one("#picture", ClipView).show(known)
-        if self._resting is not None:
-            self._resting.stop()
-        if item is not None and known is None and item.get("path"):
-            self._resting = self.set_timer(LOOK_SECONDS, lambda: self._look(self.query_one("#picture", ClipView).show))
-
-    def _tell(self) -> tuple[str, str]:
-        """Title and text of the utterance under the cursor."""
-        item = self.utterances.selected
-        if item is None:
-            return "", ""
-        title = f"{item.get('file', '')}  (line {item.get('row', '')})"
-        return title, utterances.detail(item, self.findings_of(item), self.why_excluded(item))
-
-    def _look(self, show: Callable[[ClipPicture | None], object]) -> None:
-        """Draw the recording under the cursor; another one may be under it when the picture is there."""
-        item = self.utterances.selected
-        path = str(item.get("path") or "") if item is not None else ""
-        if not path:
-            return
-        if path in self._pictures:
-            show(self._pictures[path])
-            return
-
-        def drawn(picture: ClipPicture | None) -> None:
-            if len(self._pictures) >= MOST_PICTURES:
-                self._pictures.clear()
-            self._pictures[path] = picture
-            now = self.utterances.selected
-            if now is not None and str(now.get("path")) == path:
-                show(picture)
-
-        self.workbench.in_thread(lambda: self.services.picture(Path(path), COLUMNS, BANDS), drawn)

@@ -36,10 +36,10 @@ class Deciding(Pane):
         super().__init__(id=id)
         self._why: Mapping[str, str] = {}
         """Why rows are excluded, by file."""
-        self._by_row: dict[int, list[Mapping[str, Any]]] = {}
-        """Findings of each line of the metadata."""
         self._job = ""
         """What is under way."""
+        self.decided_since = False
+        """Whether something was decided that the scan does not know yet."""
 
     @property
     def utterances(self) -> RowList:
@@ -47,8 +47,8 @@ class Deciding(Pane):
         return self.query_one("#utterances", RowList)
 
     def findings_of(self, item: Utterance) -> Sequence[Mapping[str, Any]]:
-        """What was found about one."""
-        return self._by_row.get(int(item.get("row", -1)), [])
+        """What was found about one; the pane knows."""
+        return ()
 
     def decided(self) -> None:
         """Draw what has changed; the pane does."""
@@ -173,6 +173,7 @@ class Deciding(Pane):
     def mended(self, event: JobEnded) -> None:
         """The copies are made, or not."""
         if event.error is None:
+            self.decided_since = True
             self.say(f"{event.result}; r looks again, u undoes it", "good")
         elif isinstance(event.error, Cancelled):
             self.say("mending was cancelled; nothing was changed", "warn")
@@ -186,6 +187,7 @@ class Deciding(Pane):
 
     def _decide(self, work: Any) -> None:
         def done(told: str) -> None:
+            self.decided_since = True
             self.say(f"{told}; u undoes it" if not told.startswith("undone") else told, "good")
             self.look_at_decisions()
 

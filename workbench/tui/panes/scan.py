@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from workbench.tui.format import bar, count, duration
-from workbench.tui.services import ScanResult
 
 SEVERITIES = {
     "blocks": ("✗", "blocks"),
@@ -21,6 +22,7 @@ SEVERITIES = {
 """Glyph and word; the order is the order of the list."""
 EDGES = (1.0, 3.0, 6.0, 10.0, 15.0)
 """Seconds; edges of the length histogram."""
+_UNUSABLE = frozenset({"blocks", "drops"})
 _ROW = re.compile(r":(\d+)$")
 
 
@@ -31,7 +33,7 @@ class Group:
     rule: str
     severity: str
     findings: Sequence[Mapping[str, Any]]
-    rows: frozenset[int]
+    rows: Set[int]
     """Lines of the metadata that they speak of; empty when they speak of the dataset as a whole."""
 
     @property
@@ -45,114 +47,195 @@ class Group:
         return SEVERITIES.get(self.severity, ("·", self.severity))[1]
 
 
-def row_of(finding: Mapping[str, Any]) -> int | None:
-    """The metadata line that a finding speaks of."""
+def rows_of(finding: Mapping[str, Any]) -> Sequence[int]:
+    """Lines of the metadata that a finding speaks of: a block that is shifted, both rows of a swap, or one."""
+    evidence = finding.get("evidence") or {}
     match = _ROW.search(str(finding.get("subject", "")))
-    return int(match[1]) if match else None
+    if match is None:
+        return ()
+    row = int(match[1])
+    if "first_line" in evidence and "last_line" in evidence:
+        return range(int(evidence["first_line"]), int(evidence["last_line"]) + 1)
+    if finding.get("rule") == "mismatch.swapped" and "best_line" in evidence:
+        return row, int(evidence["best_line"])
+    return (row,)
 
 
-def groups(scan: ScanResult) -> list[Group]:
-    """Findings by severity and rule, worst and most frequent first."""
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for finding in scan.findings:
-        found.setdefault((str(finding.get("severity", "")), str(finding.get("rule", ""))), []).append(finding)
-    order = [*SEVERITIES]
-    made = [
-        Group(
-            rule=rule,
-            severity=severity,
-            findings=findings,
-            rows=frozenset(row for row in map(row_of, findings) if row is not None),
+class ScanIndex:
+    """What is shown of a scan, kept up while it goes on: a part costs the same, however many came before it."""
+
+    def __init__(
+        self,
+        findings: Iterable[Mapping[str, Any]] = (),
+        utterances: Iterable[Mapping[str, Any]] = (),
+        summary: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        Args:
+            findings: as the scan tells them.
+            utterances: likewise, in the order of the table.
+            summary: what is told at the end.
+        """
+        self.summary = summary or {}
+        self.utterances: list[Mapping[str, Any]] = []
+        self.severities: Counter[str] = Counter()
+        """How many findings are how bad."""
+        self.lengths: Counter[int] = Counter()
+        """Recordings by their length in tenths of a second."""
+        self.bins = [0] * (len(EDGES) + 1)
+        """Recordings between the edges."""
+        self.seconds = 0.0
+        self.rates: set[int] = set()
+        self.speakers: set[str] = set()
+        self._groups: dict[tuple[str, str], tuple[list[Mapping[str, Any]], set[int]]] = {}
+        self._by_row: dict[int, list[Mapping[str, Any]]] = {}
+        self._rows: set[int] = set()
+        self._unusable: set[int] = set()
+        self._told = self._dropped = 0
+        """Utterances of which it is told what they become, and those of them that are dropped."""
+        self._words: list[str] = []
+        """What a filter looks at in each utterance; made when one is typed."""
+        self._typing = threading.Lock()
+        self.add(findings, utterances)
+
+    def add(self, findings: Iterable[Mapping[str, Any]], utterances: Iterable[Mapping[str, Any]]) -> None:
+        """Take a part."""
+        for finding in findings:
+            self._add_finding(finding)
+        for item in utterances:
+            self._add_utterance(item)
+
+    def _add_finding(self, finding: Mapping[str, Any]) -> None:
+        severity = str(finding.get("severity", ""))
+        self.severities[severity] += 1
+        if severity == "ok":
+            return
+        findings, rows = self._groups.setdefault((severity, str(finding.get("rule", ""))), ([], set()))
+        findings.append(finding)
+        for row in rows_of(finding):
+            rows.add(row)
+            self._by_row.setdefault(row, []).append(finding)
+            if severity in _UNUSABLE:
+                self._unusable.add(row)
+
+    def _add_utterance(self, item: Mapping[str, Any]) -> None:
+        self.utterances.append(item)
+        self._rows.add(int(item.get("row", -1)))
+        if item.get("becomes"):
+            self._told += 1
+            self._dropped += item["becomes"] == "dropped"
+        if item.get("sample_rate"):
+            self.rates.add(int(item["sample_rate"]))
+        if item.get("speaker"):
+            self.speakers.add(str(item["speaker"]))
+        if item.get("seconds") is not None:
+            seconds = float(item["seconds"])
+            self.seconds += seconds
+            self.lengths[round(10 * seconds)] += 1
+            self.bins[bisect_right(EDGES, seconds)] += 1
+
+    def findings_of(self, row: int) -> Sequence[Mapping[str, Any]]:
+        """Findings of a line of the metadata."""
+        return self._by_row.get(row, ())
+
+    def groups(self) -> list[Group]:
+        """Findings by severity and rule, worst and most frequent first."""
+        return in_order(
+            [
+                Group(rule=rule, severity=severity, findings=findings, rows=rows)
+                for (severity, rule), (findings, rows) in self._groups.items()
+            ]
         )
-        for (severity, rule), findings in found.items()
-        if severity != "ok"
-    ]
-    made.sort(key=lambda group: (order.index(group.severity) if group.severity in order else 9, -len(group.findings)))
-    return made
+
+    @property
+    def unusable(self) -> int:
+        """How many rows will not be trained."""
+        if self._told:
+            return self._dropped
+        return len(self._unusable & self._rows)
+
+    def chosen(self, group: Group | None, words: str) -> list[Mapping[str, Any]]:
+        """Utterances of a group that contain every word in file, text or speaker; for any thread."""
+        found = self.utterances[:]
+        wanted = words.casefold().split()
+        if wanted:
+            found = [
+                item
+                for item, said in zip(found, self._searched(len(found)), strict=False)
+                if all(word in said for word in wanted)
+            ]
+        if group is not None and group.rows:
+            found = [item for item in found if item.get("row") in group.rows]
+        return found
+
+    def _searched(self, number: int) -> Sequence[str]:
+        with self._typing:
+            self._words += [
+                f"{item.get('file', '')} {item.get('text', '')} {item.get('speaker') or ''}".casefold()
+                for item in self.utterances[len(self._words) : number]
+            ]
+        return self._words
 
 
-def rows_with(scan: ScanResult) -> dict[int, list[Mapping[str, Any]]]:
-    """Findings of each metadata line."""
-    found: dict[int, list[Mapping[str, Any]]] = {}
-    for finding in scan.findings:
-        row = row_of(finding)
-        if row is not None and finding.get("severity") != "ok":
-            found.setdefault(row, []).append(finding)
-    return found
+def in_order(groups: Sequence[Group]) -> list[Group]:
+    """Groups, worst and most frequent first."""
+    place = {severity: number for number, severity in enumerate(SEVERITIES)}
+    return sorted(groups, key=lambda group: (place.get(group.severity, len(place)), -len(group.findings)))
 
 
-def chosen(scan: ScanResult, group: Group | None, words: str) -> list[Mapping[str, Any]]:
-    """Utterances of a group that contain every word in file, text or speaker."""
-    wanted = words.casefold().split()
-    return [
-        utterance
-        for utterance in scan.utterances
-        if (group is None or not group.rows or utterance.get("row") in group.rows)
-        and all(
-            word
-            in f"{utterance.get('file', '')} {utterance.get('text', '')} {utterance.get('speaker') or ''}".casefold()
-            for word in wanted
-        )
-    ]
+def facts(scan: ScanIndex, warnings: int, width: int, scanned: str) -> str:
+    """Two lines of counts.
 
-
-def severity_count(scan: ScanResult, severity: str) -> int:
-    """How many findings are that bad."""
-    return sum(finding.get("severity") == severity for finding in scan.findings)
-
-
-def unusable_rows(scan: ScanResult) -> set[int]:
-    """Metadata lines that will not be trained."""
-    told = {int(item["row"]): item["becomes"] for item in scan.utterances if item.get("becomes")}
-    if told:
-        return {row for row, becomes in told.items() if becomes == "dropped"}
-    return {
-        row
-        for finding in scan.findings
-        if finding.get("severity") in {"blocks", "drops"} and (row := row_of(finding)) is not None
-    }
-
-
-def facts(scan: ScanResult, width: int, scanned: str) -> str:
-    """Two lines of counts."""
-    lengths = [float(item["seconds"]) for item in scan.utterances if item.get("seconds") is not None]
-    rates = sorted({int(item["sample_rate"]) for item in scan.utterances if item.get("sample_rate")})
-    speakers = {item.get("speaker") for item in scan.utterances} - {None, ""}
+    Args:
+        scan: to be described.
+        warnings: that others than the scan's rules found.
+        width: cells.
+        scanned: when.
+    """
     total = len(scan.utterances)
-    unusable = len(unusable_rows(scan) & {int(item.get("row", -1)) for item in scan.utterances})
-    first = [f"{count(total)} utterances", duration(sum(lengths))]
-    if rates:
-        first.append(" and ".join(f"{rate / 1000:g}" for rate in rates[:3]) + " kHz")
-    first.append(f"{max(1, len(speakers))} speaker{'s' if len(speakers) > 1 else ''}")
-    share = 100 * (total - unusable) / total if total else 0.0
-    second = [f"usable {count(total - unusable)} ({share:.1f} %)"]
+    usable = total - scan.unusable
+    first = [f"{count(total)} utterances", duration(scan.seconds)]
+    if scan.rates:
+        first.append(" and ".join(f"{rate / 1000:g}" for rate in sorted(scan.rates)[:3]) + " kHz")
+    first.append(f"{max(1, len(scan.speakers))} speaker{'s' if len(scan.speakers) > 1 else ''}")
+    share = 100 * usable / total if total else 0.0
+    second = [f"usable {count(usable)} ({share:.1f} %)"]
     for severity, words in (("blocks", "blocking"), ("drops", "dropped"), ("warns", "warnings")):
-        number = severity_count(scan, severity)
+        number = scan.severities[severity] + (warnings if severity == "warns" else 0)
         second.append(f"{SEVERITIES[severity][0] if number else '✓'} {words} {count(number)}")
     (first if width >= 100 else second).append(scanned)
     gap = "   " if width >= 100 else "  "
     return f" {'   '.join(first)}\n {gap.join(second)}"
 
 
-def histogram(scan: ScanResult, width: int) -> str:
+def histogram(scan: ScanIndex, width: int) -> str:
     """Utterances by length in seconds, with shortest, median, 95 % and longest."""
-    lengths = sorted(float(item["seconds"]) for item in scan.utterances if item.get("seconds") is not None)
-    if not lengths:
+    total = sum(scan.bins)
+    if not total:
         return "no recording could be measured"
-    edges = [0.0, *EDGES, float("inf")]
-    numbers = [sum(low <= length < high for length in lengths) for low, high in pairwise(edges)]
-    names = [f"{low:g}–{high:g}" for low, high in zip(edges, EDGES, strict=False)] + [f"{EDGES[-1]:g}+"]
+    names = [f"{low:g}–{high:g}" for low, high in zip((0.0, *EDGES), EDGES, strict=False)] + [f"{EDGES[-1]:g}+"]
     space = max(4, width - 17)
     lines = [
-        f" {name:>5} {bar(number / max(numbers), space):<{space}} {count(number):>7}"
-        for name, number in zip(names, numbers, strict=True)
+        f" {name:>5} {bar(number / max(scan.bins), space):<{space}} {count(number):>7}"
+        for name, number in zip(names, scan.bins, strict=True)
     ]
-    middle, high = lengths[len(lengths) // 2], lengths[min(len(lengths) - 1, int(len(lengths) * 0.95))]
-    lines.append(f" {lengths[0]:.1f}–{lengths[-1]:.1f} s  median {middle:.1f}  p95 {high:.1f}")
+    tenths = sorted(scan.lengths)
+    middle, high = _at(scan, total // 2), _at(scan, min(total - 1, int(total * 0.95)))
+    lines.append(f" {tenths[0] / 10:.1f}–{tenths[-1] / 10:.1f} s  median {middle:.1f}  p95 {high:.1f}")
     return "\n".join(lines)
 
 
-def coverage(scan: ScanResult, width: int) -> str:
+def _at(scan: ScanIndex, place: int) -> float:
+    """The length of the recording at a place when they are sorted, seconds."""
+    passed = 0
+    for tenths in sorted(scan.lengths):
+        passed += scan.lengths[tenths]
+        if passed > place:
+            return tenths / 10
+    return 0.0
+
+
+def coverage(scan: ScanIndex, width: int) -> str:
     """How much of the voice's phoneme table the texts use, rare phonemes first."""
     phonemes = scan.summary.get("phonemes") or {}
     counts = [(number, name) for name, number in (phonemes.get("counts") or {}).items()]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -29,6 +30,8 @@ LOSSES = ("mel", "kl", "duration", "feature", "generator", "discriminator")
 ORDER = (*LOSSES, "loss_g", "loss_d")
 SMALL = ("mos", "loss_g", "loss_d", "kl", "duration", "feature")
 """Metrics of the small charts, best first; the one in the large chart is left out."""
+NARROW = 100
+"""Cells below which the state line is short of room."""
 SILENT_SECONDS = 30.0
 """A live run that wrote nothing for so long is pointed at."""
 
@@ -113,7 +116,7 @@ class TrainPane(Pane, can_focus=True):
         """Times go on although no file changed."""
         if self._run is not None:
             stopping = self.workbench.snapshot.stopping
-            self.query_one("#now", Panel).show(_now(self._run, self.services.now(), stopping))
+            self.query_one("#now", Panel).show(_now(self._run, self.services.now(), stopping, self.size.width))
 
     def on_resize(self) -> None:
         """More or fewer log lines and columns fit."""
@@ -207,7 +210,7 @@ class TrainPane(Pane, can_focus=True):
         self.app.push_screen(PickScreen("metric", names, self.metric), chosen)
 
 
-def _now(run: RunView, now: float, stopping: bool) -> str:
+def _now(run: RunView, now: float, stopping: bool, width: int) -> str:
     """Two lines: where the run is, and when it will be done."""
     status = run.status
     first = [run_state(run, stopping=stopping)]
@@ -215,8 +218,16 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
         first.append(epoch_of(run))
     if status.step:
         first.append(f"batch {count(status.step)}")
+    of_epoch = f"{status.batch}/{status.batches_per_epoch} of the epoch"
+    memory = _memory(status.memory or {}, width)
+    if memory and width < NARROW:
+        # What is cut off where numbers are long is the least needed.
+        first.append(memory)
+        of_epoch = of_epoch.removesuffix(" of the epoch")
     if status.batches_per_epoch and run.live:
-        first.append(f"{status.batch}/{status.batches_per_epoch} of the epoch")
+        first.append(of_epoch)
+    if memory and width >= NARROW:
+        first.append(memory)
     second = []
     if run.live:
         if status.steps_per_second:
@@ -239,6 +250,18 @@ def _now(run: RunView, now: float, stopping: bool) -> str:
     elif run.message:
         second.append(run.message)
     return f" {'   '.join(first)}\n {'   '.join(second)}"
+
+
+def _memory(found: Mapping[str, Any], width: int) -> str:
+    """What the largest batch takes of what there is, and whether it had to be divided; empty where nobody knows."""
+    needed, available, parts = (found.get(name) for name in ("needed_bytes", "available_bytes", "parts"))
+    if not isinstance(needed, int | float) or not isinstance(available, int | float):
+        return ""
+    about = "" if found.get("measured") else "~"
+    divided = f"  ▲ {parts} parts" if isinstance(parts, int) and parts > 1 else ""
+    if width < NARROW:
+        return f"memory {about}{needed / 1e9:.1f}/{available / 1e9:.0f} GB{divided}"
+    return f"largest batch {about}{needed / 1e9:.1f} of {available / 1e9:.1f} GB memory{divided}"
 
 
 def _progress(run: RunView, width: int) -> str:

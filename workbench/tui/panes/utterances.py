@@ -32,6 +32,8 @@ _DETAILS = (
     ("phonemes", ""),
 )
 """Fields of an utterance in the order of the detail panel, and their units."""
+_SHOWN_EVIDENCE = ("heard", "expected")
+"""What a message does not say."""
 _MEASURES = (
     ("loudness", "loudness", "{:.1f} LUFS"),
     ("speech_db", "speech", "{:.1f} dB"),
@@ -43,6 +45,8 @@ _MEASURES = (
 )
 """Measures that are shown: name, label, how."""
 
+FIT = "misfit of the text"
+"""Order that a comparison of recordings and texts knows."""
 EXCLUDED = "–"
 """Glyph of a row that is not trained because its owner said so."""
 
@@ -80,9 +84,10 @@ ORDERS: Mapping[str, Callable[[Utterance], float | str | None]] = {
 """What the list can be sorted by."""
 
 
-def in_order(items: Sequence[Utterance], order: str, *, falling: bool) -> list[Utterance]:
+def in_order(
+    items: Sequence[Utterance], value: Callable[[Utterance], float | str | None], *, falling: bool
+) -> list[Utterance]:
     """Sorted utterances; those without a value come last either way."""
-    value = ORDERS[order]
     known = [(found, item) for item in items if (found := value(item)) is not None]
     known.sort(key=lambda pair: pair[0], reverse=falling)
     return [item for _, item in known] + [item for item in items if value(item) is None]
@@ -115,6 +120,8 @@ def detail(item: Utterance, found: Sequence[Mapping[str, Any]], why_excluded: st
     for finding in found:
         glyph, word = SEVERITIES.get(str(finding.get("severity")), ("·", ""))
         lines += [f"{glyph} {word} {finding.get('rule')}: {finding.get('message')}"]
+        evidence = finding.get("evidence") or {}
+        lines += [f"{name:<12} {evidence[name]}" for name in _SHOWN_EVIDENCE if evidence.get(name)]
         lines += [f"fix: {finding['fix']}", ""] if finding.get("fix") else [""]
     if item.get("becomes") == "trained":
         lines.append(f"{'becomes':<12} trained{', in ' + str(item['part']) if item.get('part') else ''}")

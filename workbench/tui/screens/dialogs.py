@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -117,6 +118,8 @@ class PickScreen(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """Start on what is chosen now."""
         entitle(self.query_one("#dialog"), self._question)
+        longest = max(map(cell_len, [self._question, *self._names]), default=0)
+        self.query_one("#dialog").styles.width = max(40, longest + 8)
         options = self.query_one(OptionList)
         options.highlighted = self._names.index(self._chosen) if self._chosen in self._names else 0
         options.focus()

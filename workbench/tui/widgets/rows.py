@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -85,6 +85,8 @@ class RowList(ScrollView, can_focus=True):
         self._cells = cells
         self._items: Sequence[Any] = ()
         self._empty = empty
+        self._looks: Mapping[str, Style] = {}
+        """Styles of the component classes, and of the list itself by the empty name."""
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Show other columns; `cells` gives theirs from now on."""
@@ -163,22 +165,31 @@ class RowList(ScrollView, can_focus=True):
         total = len(self._items)
         self.border_subtitle = f"{self.cursor + 1} of {total}" if total else ""
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines of the screen; styles are looked up once for all of them."""
+        self._looks = self._look_up()
+        return super().render_lines(crop)
+
+    def _look_up(self) -> Mapping[str, Style]:
+        return {"": self.rich_style} | {name: self.get_component_rich_style(name) for name in self.COMPONENT_CLASSES}
+
     def render_line(self, y: int) -> Strip:
         """One line of the screen: the header, a row, or what to do while there is none."""
         width = self.scrollable_content_region.width
-        base = self.rich_style
+        self._looks = self._looks or self._look_up()
+        base = self._looks[""]
         if not self._items:
             lines = ["", *(part for line in self._empty.split("\n") for part in wrap(line, max(8, width - 3)))]
             text = lines[y] if y < len(lines) else ""
             return Strip(self._paint(set_cell_size(f"  {clean(text)}", width), base), width)
         if y == 0:
-            style = base + self.get_component_rich_style("rows--header")
+            style = base + self._looks["rows--header"]
             return Strip([Segment(self._line([column.title for column in self._columns], "  ", width), style)], width)
         row = y - 1 + self.scroll_offset.y
         if row >= len(self._items):
             return Strip.blank(width, base)
         here = row == self.cursor
-        style = base + self.get_component_rich_style("rows--cursor") if here else base
+        style = base + self._looks["rows--cursor"] if here else base
         line = self._line([clean(cell) for cell in self._cells(self._items[row])], "▸ " if here else "  ", width)
         return Strip(self._paint(line, style), width)
 
@@ -200,7 +211,7 @@ class RowList(ScrollView, can_focus=True):
         return [
             Segment(
                 part,
-                style + Style(color=self.get_component_rich_style(_GLYPHS[part]).color) if part in _GLYPHS else style,
+                style + Style(color=self._looks[_GLYPHS[part]].color) if part in _GLYPHS else style,
             )
             for part in parts
         ]

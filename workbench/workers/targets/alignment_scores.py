@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ from core_vits.errors import CheckpointFileError
 from core_vits.infer import load_generator
 from core_vits.likelihood import path_likelihood
 from core_vits.synthesizer import Synthesizer
+from workbench.config import Workspace, load_workspace
 from workbench.errors import CheckpointError, DatasetError, RunError
+from workbench.jobs.curation import read_curation
 from workbench.jobs.rundir import PREPARED, read_json
+from workbench.mismatch.kept import ASKED, Judged, keep, stamp_before
 from workbench.mismatch.likelihoods import Scale, Scored, scale_of, unlikely
+from workbench.mismatch.score_memo import ScoreMemo
 
 Progress = Callable[[float, float, str], None]
 
@@ -27,7 +32,14 @@ _MOST_FRAMES = 6_000
 """Of a batch, padding included; a few hundred megabytes with the largest voice."""
 
 
-def score(checkpoint: str, run_folder: str, table: str, progress: Progress | None = None) -> dict[str, Any]:
+def score(
+    checkpoint: str,
+    run_folder: str,
+    table: str,
+    progress: Progress | None = None,
+    *,
+    workspace_file: str | None = None,
+) -> dict[str, Any]:
     """Score every clip of a run.
 
     Args:
@@ -35,6 +47,8 @@ def score(checkpoint: str, run_folder: str, table: str, progress: Progress | Non
         run_folder: the run, with what its preparation left.
         table: name of the metadata file, for the findings.
         progress: called with clips done, clips in all, and what is being done.
+        workspace_file: in whose cache folder scores and findings are kept, so that only what changed is asked again;
+            None: nothing is kept.
 
     Returns:
         `summary` (clips, median, spread, threshold), `findings` (`Finding.as_json`, the least likely first) and `clips`
@@ -46,20 +60,25 @@ def score(checkpoint: str, run_folder: str, table: str, progress: Progress | Non
         DatasetError: its prepared clips are gone.
     """
     prepared = _prepared(Path(run_folder))
+    workspace = load_workspace(Path(workspace_file)) if workspace_file is not None else None
     try:
         generator = load_generator(Path(checkpoint))
+        memo = ScoreMemo(workspace.cache if workspace is not None else None, Path(checkpoint))
         reader = CacheReader(Path(prepared["cache"]))
+        keys = [clip["key"] for clip in prepared["trained"]]
         dataset = ClipDataset(
             reader,
-            [clip["key"] for clip in prepared["trained"]],
+            keys,
             generator.config.audio,
             speaker_ids=prepared.get("speakers") if generator.config.num_speakers > 1 else None,
         )
-        values = dict(_likelihoods(generator, dataset, progress))
+        values = _likelihoods(generator, dataset, keys, memo, progress)
     except CheckpointFileError as error:
         raise CheckpointError(str(error)) from None
     except (CacheError, ValueError) as error:
         raise DatasetError(str(error)) from None
+    except OSError as error:
+        raise CheckpointError(f"{checkpoint}: can't be read ({error.strerror or error})") from None
     clips = [
         Scored(
             row=clip["line"], file=clip["file"], text=reader.entries[clip["key"]].text,
@@ -69,9 +88,12 @@ def score(checkpoint: str, run_folder: str, table: str, progress: Progress | Non
     ]  # fmt: skip
     reader.close()
     scale = scale_of(np.array([clip.gain for clip in clips]))
+    findings = [finding.as_json() for finding in unlikely(clips, scale, table)]
+    if workspace is not None:
+        _keep(workspace, Path(run_folder), Path(checkpoint), findings, clips)
     return {
         "summary": _summary(clips, scale),
-        "findings": [finding.as_json() for finding in unlikely(clips, scale, table)],
+        "findings": findings,
         "clips": [_as_json(clip) for clip in sorted(clips, key=_least_likely_first)],
     }
 
@@ -95,18 +117,45 @@ def _prepared(run: Path) -> dict[str, Any]:
 
 
 def _likelihoods(
-    generator: Synthesizer, dataset: ClipDataset, progress: Progress | None
-) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Key of each clip with its likelihood under its own text and under others."""
-    done = 0
+    generator: Synthesizer, dataset: ClipDataset, keys: Sequence[str], memo: ScoreMemo, progress: Progress | None
+) -> Mapping[str, tuple[float, float]]:
+    """Key of each clip with its likelihood under its own text and under others.
+
+    A clip is compared with the texts of its batch, so a batch with one new clip is asked as a whole.
+    """
+    missing = [
+        indices for indices in batches(dataset.lengths) if not all(keys[index] in memo.known for index in indices)
+    ]
+    done, total = 0, sum(map(len, missing))
     collate = Collate(audio_config=dataset.audio_config)
-    for indices in batches(dataset.lengths):
+    for indices in missing:
         if progress is not None:
-            progress(done, len(dataset), "clips")
+            progress(done, total, "clips")
         batch = collate([dataset[index] for index in indices]).on(torch.device("cpu"))
         found = path_likelihood(generator, batch)
-        yield from zip(batch.keys, zip(found.own_B.tolist(), found.others_B.tolist(), strict=True), strict=True)
+        pairs = zip(found.own_B.tolist(), found.others_B.tolist(), strict=True)
+        memo.add(dict(zip(batch.keys, pairs, strict=True)))
         done += len(indices)
+    return memo.known
+
+
+def _keep(
+    workspace: Workspace, run: Path, checkpoint: Path, findings: Sequence[Mapping[str, Any]], clips: Sequence[Scored]
+) -> None:
+    """Keep what was found, with the recordings as they were when the run was prepared."""
+    curation = read_curation(workspace.curation)
+    prepared = (run / PREPARED).stat().st_mtime
+    judged = (
+        Judged(
+            row=clip.row,
+            file=clip.file,
+            text=clip.text,
+            stamp=stamp_before(curation.recording(workspace.audio_folder, clip.file), prepared),
+            suspicion=-clip.gain,
+        )
+        for clip in clips
+    )
+    keep(workspace.cache, ASKED, f"{checkpoint.name} of {run.name}", findings, judged, read=time.time())
 
 
 def batches(lengths: Sequence[int]) -> list[list[int]]:

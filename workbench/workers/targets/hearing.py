@@ -27,6 +27,8 @@ Phones = tuple[str, ...]
 
 _NICENESS = 10
 _WAITING_PER_THREAD = 4
+_PATHS_A_LINE = 50
+"""Recordings that are looked up between two words about it."""
 _COST_UNTIL_KNOWN = 0.1
 """Seconds of hearing for a second of speech, until this machine's own speed is known."""
 
@@ -61,7 +63,10 @@ class Hearing:
         self._idle: SimpleQueue[PhoneRecognizer] = SimpleQueue()
         for recognizer in self._recognizers:
             self._idle.put(recognizer)
-        self._memo = HeardMemo(workspace.cache, [self._name, str(self._recognizers[0].version)])
+        version = str(self._recognizers[0].version)
+        self.called = version if version.startswith(self._name) else f"{self._name} {version}"
+        """Name and version of the recogniser."""
+        self._memo = HeardMemo(workspace.cache, [self._name, version])
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hearing", initializer=_give_way)
         self._threads = threads
         self._failures: list[str] = []
@@ -74,7 +79,11 @@ class Hearing:
         Raises:
             PluginError: the recogniser failed each time.
         """
-        digests = [_digest(path) for path in paths]
+        digests = []
+        for done, path in enumerate(paths):
+            if progress is not None and done % _PATHS_A_LINE == 0:
+                progress(done, len(paths), "recordings looked up")
+            digests.append(_digest(path))
         new = self._new(paths, digests)
         total = sum(item.seconds for item in new)
         self._before = len(set(digests) - {""}) - len(new)

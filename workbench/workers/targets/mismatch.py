@@ -6,6 +6,7 @@ everything else: its threads give way to all other work, and whoever cancels it 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from workbench.host import Host
 from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
 from workbench.mismatch.judgement import Judgement, judge
+from workbench.mismatch.kept import HEARD, Judged, keep, stamp_before
 from workbench.mismatch.report import Line, findings_of
 from workbench.mismatch.sounds import sounds_of
 from workbench.workers.targets.frontend import front_end
@@ -55,9 +57,13 @@ def listen(
         raise DatasetError(str(error)) from None
     curation = read_curation(workspace.curation)
     hearing = Hearing(workspace, host, registered, threads)
+    recordings = [curation.recording(workspace.audio_folder, row.file) for row in rows]
+    began = time.time()
     try:
+        if progress is not None:
+            progress(0, 0, "phonemizing the texts")
         expected = _expected(workspace, host, rows)
-        heard = hearing.hear([curation.recording(workspace.audio_folder, row.file) for row in rows], progress)
+        heard = hearing.hear(recordings, progress)
     finally:
         hearing.close()
     lines = [
@@ -70,10 +76,18 @@ def listen(
         [None if one is None else sounds_of(one) for one in heard],
         [None if text is None else sounds_of(text) for text in expected],
     )
-    found = findings_of(judgement, lines, Path(workspace.dataset.metadata).name)
+    found = _worst_first(findings_of(judgement, lines, Path(workspace.dataset.metadata).name))
+    findings = [finding.as_json() for finding in found]
+    judged = (
+        Judged(
+            row=row.line, file=row.file, text=row.text, stamp=stamp_before(path, began), suspicion=clip.distance
+        )
+        for row, path, clip in zip(rows, recordings, judgement.clips, strict=True)
+    )  # fmt: skip
+    keep(workspace.cache, HEARD, hearing.called, findings, judged, read=began)
     return {
         "summary": {**_summary(judgement), **hearing.summary()},
-        "findings": [finding.as_json() for finding in _worst_first(found)],
+        "findings": findings,
         "clips": [_as_json(judgement, place, lines) for place in range(len(lines))],
     }
 

@@ -154,11 +154,11 @@ def export(
         raise ExportError(f"{out_folder}: the voice can't be written ({error.strerror or error})") from None
     report(3, 3, "done")
     result = _result(host, source, folder, names, verdict)
-    _note(source, folder, result)
+    _note(source, folder, exporter, result)
     return result
 
 
-def _note(source: VoiceSource, folder: Path, result: Mapping[str, Any]) -> None:
+def _note(source: VoiceSource, folder: Path, exporter: str, result: Mapping[str, Any]) -> None:
     """Leave a note for viewers in the run that saved the checkpoint; the export is done whether the disk takes it.
 
     Piper's folders are left as they are: the note of a checkpoint from elsewhere stands beside the workspace's voices.
@@ -171,7 +171,7 @@ def _note(source: VoiceSource, folder: Path, result: Mapping[str, Any]) -> None:
         notes, name = folder / EXPORTS, str(checkpoint)
     else:
         return
-    about = {key: result[key] for key in ("largest_difference", "accepted", "message")}
+    about = {"exporter": exporter} | {key: result[key] for key in ("largest_difference", "accepted", "message")}
     files = [str(Path(file).absolute()) for file in result["files"]]
     with contextlib.suppress(OSError):
         append_line(notes, {"checkpoint": name, "time": time.time(), "files": files, **about})

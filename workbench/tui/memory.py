@@ -1,0 +1,16 @@
+"""What a scan found stays: Python need not look through it again and again for what could be thrown away."""
+
+from __future__ import annotations
+
+import gc
+
+
+def keep_out_of_collections() -> None:
+    """Leave everything that is alive now out of all later garbage collections.
+
+    A hundred thousand rows are some million containers, and a full collection of them stops every thread for a quarter
+    of a second. They hold no cycles, so counting references frees them all the same. What is lost is the garbage in
+    cycles that is older than the young generations, which are collected first.
+    """
+    gc.collect(1)
+    gc.freeze()
