@@ -9,7 +9,6 @@ from textual.app import App, ComposeResult
 from tui.recorded import screen_text
 
 from workbench.tui.panes import scan, utterances
-from workbench.tui.services import ScanResult
 from workbench.tui.widgets.rows import Column, RowList
 
 COLUMNS = (Column("n", 6, right=True), Column("text", 0), Column("wide", 8, narrowest=60))
@@ -117,4 +116,4 @@ def test_an_utterance_says_what_the_trainer_makes_of_it() -> None:
     assert "✗ not trained: its text gives no phonemes" in utterances.detail(dropped, [], None).splitlines()
     # Many rows with the same fault are one finding, which has no line.
     found = [{"severity": "drops", "subject": "metadata.csv", "rule": "phonemes.none", "message": "…", "evidence": {}}]
-    assert scan.unusable_rows(ScanResult(findings=found, utterances=[trained, dropped])) == {2}
+    assert scan.ScanIndex(found, [trained, dropped]).unusable == 1
