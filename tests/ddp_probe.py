@@ -13,7 +13,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -35,7 +35,7 @@ from core_vits.train.optim import Optimization
 from core_vits.train.ranks import Ranks
 from core_vits.train.room import RoomyStep
 from core_vits.train.step import AdversarialStep
-from core_vits.train.validation import apart, validate
+from core_vits.train.validation import RoomyEvaluation, Validated, apart, validate
 
 STEPS = 2
 LONGEST_FRAMES, LONGEST_TEXT = 60, 20
@@ -152,6 +152,8 @@ def warm_up(optimizer: torch.optim.AdamW) -> None:
 
 PLACES = ("forward", "generator", "judges")
 """Where memory runs out: before anything was sent, and when almost all of either side's buckets have left."""
+JUDGING = "judging"
+"""Where the discriminators listen: for the other processes the same as `forward`."""
 
 
 def run_out_of_memory(models: VoiceModels, place: str, *, above: int) -> None:
@@ -169,16 +171,21 @@ def run_out_of_memory(models: VoiceModels, place: str, *, above: int) -> None:
             refuse()
 
     models.model_g.register_forward_pre_hook(count)
+    if place == JUDGING:
+        models.model_d.register_forward_pre_hook(refuse)
     # The first layers' gradients come last.
     last = {"generator": models.model_g.parameters(), "judges": models.judges()}
     if place in last:
         next(iter(last[place])).register_hook(refuse)
 
 
-def train(case: Case, ranks: Ranks, fabric: Any, *, place: str = "", above: int = 1) -> dict[str, Any]:
+def train(
+    case: Case, ranks: Ranks, fabric: Any, *, place: str = "", above: int = 1, everywhere: bool = False
+) -> dict[str, Any]:
     """Train some steps on this process's part of the batch; weights, gradients, losses and what was sent.
 
-    Where a `place` is named, the first process runs out of memory there with more clips than `above`.
+    Where a `place` is named, the first process runs out of memory there with more clips than `above`; `everywhere`, all
+    do.
     """
     torch.manual_seed(5)
     models = VoiceModels(case.config)
@@ -196,7 +203,7 @@ def train(case: Case, ranks: Ranks, fabric: Any, *, place: str = "", above: int 
     draws, wire = Draws(case.config), Wire()
     told: list[str] = []
     room = RoomyStep(step, ranks, fabric.device, told.append)
-    if place and ranks.is_first:
+    if place and (ranks.is_first or everywhere):
         run_out_of_memory(models, place, above=above)
     number = 0
     real = step.add_gradients
@@ -248,15 +255,21 @@ class PartsOfData(MadeUpData):
             yield self._batch(900_000 + number)
 
 
-def validation_of(ranks: Ranks, fabric: Any) -> dict[str, float]:
-    """Of an untrained voice on three batches, which do not divide evenly."""
+def validation_of(ranks: Ranks, fabric: Any, *, above: int | None = None) -> Validated:
+    """Of an untrained voice on three batches, which do not divide evenly.
+
+    The last process has no memory for more clips than `above`.
+    """
     torch.manual_seed(5)
     models = VoiceModels(CONFIG)
     optimization = Optimization(models.model_g.parameters(), models.judges(), settings())
     step = AdversarialStep(fabric, models, optimization, LossWeights(), ranks)
+    if above is not None and ranks.index == ranks.count - 1:
+        run_out_of_memory(models, JUDGING, above=above)
     data = PartsOfData(ranks, validation=3)
     with apart(models, 7, fabric.device):
-        return validate(ranks, step, data, fabric.device, seed=7, must_stop=lambda: False, progress=_nothing)
+        evaluation = RoomyEvaluation(step, fabric.device)
+        return validate(ranks, evaluation, data, seed=7, must_stop=lambda: False, progress=_nothing)
 
 
 def _nothing(done: int, total: int) -> None:
@@ -314,8 +327,12 @@ def main() -> None:
         "gathered": ranks.gather({"rank": ranks.index}),
         "first": ranks.from_first(f"rank {ranks.index}"),
     }
-    found["validation"] = validation_of(ranks, fabric)
+    found["validation"] = asdict(validation_of(ranks, fabric))
+    found["validation of clips"] = asdict(validation_of(ranks, fabric, above=1))
+    found["validation of nothing"] = asdict(validation_of(ranks, fabric, above=0))
     if world > 1:
+        halves = CASES["halves of different length"]
+        found["both short"] = {place: train(halves, ranks, fabric, place=place, everywhere=True) for place in PLACES}
         found["whole"] = run_of(folder / "whole", ranks, fabric)
         found["stopped"] = run_of(folder / "parts", ranks, fabric, stop_at=3)
         found["resumed"] = run_of(folder / "parts", ranks, fabric, timer=1e-9)

@@ -193,31 +193,60 @@ def batches(config: ModelConfig, steps: int) -> Iterator[Batch]:
         yield kept[step % len(kept)]
 
 
-def loss_curves(config: ModelConfig, steps: int, *, control: bool = False) -> list[Curves]:
-    """The loss curves of the real step and of the plain one, from the same weights, batches and random numbers.
+Train = Callable[[Batch], dict[str, Tensor]]
+"""Trains on one batch; the losses under the names of the curves."""
 
-    With `control` also those of a second plain one whose weights are at first wrong in the last digit: how far apart
-    rounding alone brings two trainings.
-    """
-    settings = TrainSettings(accelerator="cpu")
+
+def new_models(config: ModelConfig, nudge: int = 0) -> VoiceModels:
+    """Always the same first weights; with a `nudge` each moves to the next number above or below, at random."""
     torch.manual_seed(3)
-    models = [VoiceModels(config).train() for _ in range(3 if control else 2)]
-    for copy in models[1:]:
-        copy.load_state_dict(models[0].state_dict())
-    for parameter in models[2].parameters() if control else ():
-        parameter.data *= 1.0 + torch.finfo(torch.float32).eps
-    optimization = Optimization(models[0].model_g.parameters(), models[0].judges(), settings)
-    real = AdversarialStep(make_fabric(settings), models[0], optimization, LossWeights())
-    trainers: list[Callable[[Batch], dict[str, Tensor]]] = [lambda batch: real.train(batch, with_norms=False)]
-    trainers += [PlainStep(model, settings).train for model in models[1:]]
-    curves: list[Curves] = [{name: [] for name in CURVES} for _ in trainers]
+    models = VoiceModels(config).train()
+    draw = torch.Generator().manual_seed(nudge)
+    for parameter in models.parameters() if nudge else ():
+        up = torch.rand(parameter.shape, generator=draw) < 0.5
+        parameter.data = torch.nextafter(parameter.data, torch.where(up, math.inf, -math.inf))
+    return models
+
+
+def real_step(models: VoiceModels, weights: LossWeights | None = None) -> tuple[AdversarialStep, Optimization]:
+    """The step that is trained with, and its optimizers."""
+    settings = TrainSettings(accelerator="cpu")
+    optimization = Optimization(models.model_g.parameters(), models.judges(), settings)
+    return AdversarialStep(make_fabric(settings), models, optimization, weights or LossWeights()), optimization
+
+
+def plain_step(models: VoiceModels) -> PlainStep:
+    """The one without shortcuts, with the same learning rates."""
+    return PlainStep(models, TrainSettings(accelerator="cpu"))
+
+
+def curves_of(train: Train, config: ModelConfig, steps: int) -> Curves:
+    """The loss curves of a training from its first step, always with the same batches and random numbers."""
+    curves: Curves = {name: [] for name in CURVES}
     for number, batch in enumerate(batches(config, steps)):
-        for train, written in zip(trainers, curves, strict=True):
-            torch.manual_seed(number)
-            losses = train(batch)
-            for name, curve in written.items():
-                curve.append(losses[name].item())
+        torch.manual_seed(number)
+        losses = train(batch)
+        for name, curve in curves.items():
+            curve.append(losses[name].item())
     return curves
+
+
+def loss_curves(config: ModelConfig, steps: int, nudge: int = 0) -> tuple[Curves, Curves]:
+    """The loss curves of the real step and of the plain one, from the same weights, batches and random numbers."""
+    step, _ = real_step(new_models(config, nudge))
+    ours = curves_of(lambda batch: step.train(batch, with_norms=False), config, steps)
+    return ours, curves_of(plain_step(new_models(config, nudge)).train, config, steps)
+
+
+@contextmanager
+def other_kernels() -> Iterator[None]:
+    """Convolutions add up in another order meanwhile: torch's own kernels instead of those of oneDNN."""
+    before = torch._C._get_mkldnn_enabled()  # type: ignore[attr-defined]
+    torch._C._set_mkldnn_enabled(False)  # type: ignore[attr-defined]  # its `flags` set other things as well, and warn
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)  # type: ignore[attr-defined]
 
 
 def apart(ours: list[float], theirs: list[float], window: int = 1) -> float:

@@ -71,6 +71,10 @@ class ValidationRecord:
 
     metrics: Mapping[str, float]
     """Means over the validation utterances; empty when there are none."""
+    clips: int = 0
+    """Utterances that the means are over."""
+    clips_of: int = 0
+    """Utterances that there are; the others did not fit into the memory."""
     samples: Sequence[Sample] = ()
 
     @property

@@ -41,7 +41,7 @@ from core_vits.train.room import RoomyStep
 from core_vits.train.settings import Position, TrainSettings
 from core_vits.train.state import Provenance, pack, random_numbers, restore_random, seed_process
 from core_vits.train.step import AdversarialStep
-from core_vits.train.validation import Interrupted, apart, speak, validate
+from core_vits.train.validation import Interrupted, RoomyEvaluation, apart, speak, validate
 
 STOP_LOOK_SECONDS = 1.0
 """How often the stop request is looked for, at most."""
@@ -96,6 +96,7 @@ class Trainer:
             self._fabric, self.models, self.optimization, weights, self._ranks, self._step_graphs()
         )
         self._room = RoomyStep(self._step, self._ranks, self._fabric.device, self._problem)
+        self._evaluation = RoomyEvaluation(self._step, self._fabric.device)
         # The step that follows draws from here on, whatever building the models took.
         seed_process(settings.seed, self._ranks.index)
         self._keeper = self._ranks.first_before_others(
@@ -113,7 +114,7 @@ class Trainer:
         self._known = known or Known()
         self.position = Position()
         self._window = MetricWindow()
-        self._validation: dict[str, float] = {}
+        self._validation: Mapping[str, float] = {}
         self._validated: Position | None = None
         self._saved: Position | None = None
         self._last_good: Path | None = None
@@ -337,21 +338,25 @@ class Trainer:
         self._validation = {}
         seed, device = self.settings.seed, self._fabric.device
         with suppress(Interrupted), apart(self.models, seed, device):
-            metrics = validate(
+            found = validate(
                 self._ranks,
-                self._step,
+                self._evaluation,
                 self._data,
-                device,
                 seed=seed,
                 must_stop=self._asked_to_stop,
                 progress=lambda done, total: self._tell("on_validation_progress", done, total),
             )
+            for message in found.skipped:
+                self._problem(message)
             torch.manual_seed(seed)
             samples = self._speak() if self._ranks.is_first else []
             if any(self._ranks.raised(samples is None)) or samples is None:
                 raise Interrupted
-            self._validation, self._validated = metrics, self.position
-            self._tell("on_validation_end", ValidationRecord(metrics=metrics, samples=samples))
+            self._validation, self._validated = found.metrics, self.position
+            record = ValidationRecord(
+                metrics=found.metrics, clips=found.clips, clips_of=found.clips_of, samples=samples
+            )
+            self._tell("on_validation_end", record)
 
     def _speak(self) -> Sequence[Sample] | None:
         """What the voice says at this point; None when a stop request came meanwhile."""

@@ -39,6 +39,18 @@ class Optimization:
         """Generator's and discriminators' optimizer."""
         return self.generator, self.judges
 
+    def allocate_moments(self) -> None:
+        """Make the moments that Adam would make in its first step; those that are there stay.
+
+        So a step allocates nothing, and a training that has no room for them ends before it begins.
+        """
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                counts_on_device = group["fused"] or group["capturable"]
+                for parameter in group["params"]:
+                    if parameter not in optimizer.state:
+                        optimizer.state[parameter] = _no_moments(parameter, counts_on_device=counts_on_device)
+
     def learning_rates(self) -> dict[str, float]:
         """Rates of this moment by side: `g` and `d`."""
         return {"g": self.generator.param_groups[0]["lr"], "d": self.judges.param_groups[0]["lr"]}
@@ -97,6 +109,16 @@ class Optimization:
             CheckpointFileError: they belong to other parameters, or the constants make no sense.
         """
         _restore_optimizer(self.optimizers[number], moments, group)
+
+
+def _no_moments(parameter: Tensor, *, counts_on_device: bool) -> dict[str, Tensor]:
+    # Written to, not `zeros_like`: a CPU's memory is only taken when it is written to.
+    moments = {
+        name: torch.empty_like(parameter, memory_format=torch.preserve_format).zero_()
+        for name in ("exp_avg", "exp_avg_sq")
+    }
+    device = parameter.device if counts_on_device else None
+    return {"step": torch.zeros((), dtype=torch.float32, device=device), **moments}
 
 
 def _adamw(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float]) -> AdamW:

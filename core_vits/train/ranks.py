@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from core_vits.dataset import LoadedBatch
 from core_vits.losses import ALONE, Shares
+from core_vits.memory import is_out_of_memory
 from core_vits.train.errors import PeerLost
 
 PATIENCE = timedelta(minutes=30)
@@ -137,6 +138,8 @@ def _peers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of NCCL and gloo; both have subclasses of it
+        if is_out_of_memory(error):
+            raise  # it is this process that ends, not another one
         said = " ".join(str(error).split())[:200]
         raise PeerLost(f"another process of this run has ended or does not answer ({said})") from error
 
@@ -177,6 +180,11 @@ class GradientMean:
         self._buckets[self._next].leave(nothing=nothing)
         self._next += 1
 
+    def reserve(self) -> None:
+        """Take the memory in which gradients travel; else it is taken when the first ones leave."""
+        for bucket in self._buckets:
+            bucket.reserve()
+
     def send(self, *, nothing: bool = False) -> None:
         """Send the buckets that have not left: after a backward pass those with a parameter that has no gradient.
 
@@ -209,22 +217,38 @@ class GradientMean:
 
 
 class _Bucket:
+    """Gradients that travel together.
+
+    The memory for it is taken once and kept. Were it taken when they leave, a process whose memory is full could not
+    send what the others wait for, not even zeros.
+    """
+
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.parameters = parameters
         self.waiting = len(parameters)
-        self._flat: Tensor | None = None
+        self._flat = torch.empty(0)
+        self._parts: list[Tensor] = []
+        """Views of it, each with the shape of a parameter."""
         self._work: torch.distributed.Work | None = None
+
+    def reserve(self) -> None:
+        """Take the memory, if that is not done yet."""
+        if self._parts:
+            return
+        sizes = [parameter.numel() for parameter in self.parameters]
+        self._flat = self.parameters[0].new_zeros(sum(sizes))
+        parts = torch.split(self._flat, sizes)
+        self._parts = [part.view_as(parameter) for part, parameter in zip(parts, self.parameters, strict=True)]
 
     def leave(self, *, nothing: bool = False) -> None:
         """Send the gradients on their way, or as many zeros. A parameter without a gradient sends zeros as well."""
-        if nothing:
-            self._flat = self.parameters[0].new_zeros(sum(parameter.numel() for parameter in self.parameters))
-        else:
-            gradients = [
-                torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                for parameter in self.parameters
-            ]
-            self._flat = torch.cat([gradient.flatten() for gradient in gradients])
+        self.reserve()
+        there = [] if nothing else self._there()
+        if len(there) < len(self.parameters):
+            self._flat.zero_()
+        if there:
+            parts, gradients = zip(*there, strict=True)
+            torch._foreach_copy_(parts, gradients)
         with _peers():
             self._work = torch.distributed.all_reduce(self._flat, async_op=True)
 
@@ -233,21 +257,26 @@ class _Bucket:
         if self._work is not None:
             with _peers():
                 self._work.wait()
-        self._flat = self._work = None
+        self._work = None
         self.waiting = len(self.parameters)
 
     def arrive(self, count: int) -> None:
         """Put the means in the place of the gradients."""
-        if self._flat is not None and self._work is not None:
+        if self._work is not None:
             with _peers():
                 self._work.wait()
             self._flat /= count
-            parts = torch.split(self._flat, [parameter.numel() for parameter in self.parameters])
-            for parameter, part in zip(self.parameters, parts, strict=True):
-                if parameter.grad is not None:
-                    parameter.grad.copy_(part.view_as(parameter))
-        self._flat = self._work = None
+            there = self._there()
+            if there:
+                parts, gradients = zip(*there, strict=True)
+                torch._foreach_copy_(gradients, parts)
+        self._work = None
         self.waiting = len(self.parameters)
+
+    def _there(self) -> list[tuple[Tensor, Tensor]]:
+        """The gradients that there are, each with its place in the message."""
+        pairs = zip(self._parts, self.parameters, strict=True)
+        return [(part, parameter.grad) for part, parameter in pairs if parameter.grad is not None]
 
 
 def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[_Bucket]:

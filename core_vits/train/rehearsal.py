@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from core_vits.dataset import LoadedBatch
-from core_vits.memory import available_bytes, free_bytes, give_back, kept_for_backward
+from core_vits.memory import available_bytes, give_back, held_bytes, kept_for_backward, state_bytes
 from core_vits.train.errors import TrainingError
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
@@ -24,17 +24,40 @@ class Rehearsal:
     batch: str
     """Its size in words."""
     needed_bytes: int
+    """By the batch as a whole, or by its largest part where that was measured."""
+    state_bytes: int
+    """Of these, what is needed whatever the batch: weights, gradients and Adam's moments of both sides."""
+    part_bytes: int
+    """Needed by the largest part."""
     available_bytes: int
     parts: int
     """Parts that it is trained in; 1: as a whole."""
     measured: bool
     """By computing its gradients; else estimated from one of its clips."""
 
+    @property
+    def fits(self) -> bool:
+        """Whether there is enough for a part; where it was measured it fitted."""
+        return self.measured or self.part_bytes <= self.available_bytes
+
     def __str__(self) -> str:
-        needed, available = (f"{size / 1e9:.1f} GB" for size in (self.needed_bytes, self.available_bytes))
+        needed, state, available = map(_size, (self.needed_bytes, self.state_bytes, self.available_bytes))
         parts = "" if self.parts == 1 else f", and is trained in {self.parts} parts, for it does not fit as a whole"
         about = "" if self.measured else "about "
-        return f"the largest batch, {self.batch}, takes {about}{needed} of {available} on {self.device}{parts}"
+        lacks = (
+            ""
+            if self.fits
+            else f". Also a part takes more than there is, {_size(self.part_bytes)}: the system may end the run. "
+            "Free memory, choose a smaller quality, or leave the longest clips out"
+        )
+        return (
+            f"the largest batch, {self.batch}, takes {about}{needed} of {available} on {self.device}, {state} of it "
+            f"for weights, gradients and moments{parts}{lacks}"
+        )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
 
 
 def rehearse(
@@ -47,7 +70,8 @@ def rehearse(
 ) -> Rehearsal | None:
     """Find out, and have divided what does not fit. Weights, moments and random numbers stay as they are.
 
-    On a GPU the gradients of the batches are computed and thrown away. On a CPU that would take as long as a step, and
+    What every step holds is taken first, and kept: a new run's moments, all zero, and what gradients travel in. On a
+    GPU the gradients of the batches are computed and thrown away. On a CPU that would take as long as a step, and
     the kernel kills who takes too much: there, the memory of one clip is counted.
 
     Args:
@@ -62,24 +86,30 @@ def rehearse(
         What the largest of them takes; None when no process has any.
 
     Raises:
-        TrainingError: one clip alone does not fit, on any process; it is named.
+        TrainingError: one clip alone does not fit, on any process; it is named. Or not even the moments do.
     """
-    later = _made_by_the_first_step(models, optimization, ranks)
+    available = available_bytes(device)
+    if device.type != "cuda":
+        available += held_bytes(optimization.optimizers)
+    state = state_bytes(optimization.optimizers, copies=ranks.count > 1)
     found: list[Rehearsal] = []
     wrong = ""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
+            room.reserve()
             for batch in batches:
                 if device.type == "cuda":
-                    needed, parts = _measured(room, device, batch, later)
+                    needed, part, parts = _measured(room, device, batch)
                 else:
-                    needed, parts = _estimated(room, models, batch, later)
+                    needed, part, parts = _estimated(room, models, batch, state, available)
                 found.append(
                     Rehearsal(
                         device=str(device),
                         batch=described(batch),
                         needed_bytes=needed,
-                        available_bytes=available_bytes(device),
+                        state_bytes=state,
+                        part_bytes=part,
+                        available_bytes=available,
                         parts=parts,
                         measured=device.type == "cuda",
                     )
@@ -95,36 +125,27 @@ def rehearse(
     return max(everywhere, key=lambda one: (one.parts, one.needed_bytes), default=None)
 
 
-def _measured(room: RoomyStep, device: torch.device, batch: LoadedBatch, later: int) -> tuple[int, int]:
+def _measured(room: RoomyStep, device: torch.device, batch: LoadedBatch) -> tuple[int, int, int]:
+    """Bytes that the process has had, twice, and the parts of the batch."""
     give_back(device)
-    taken = torch.empty(later, dtype=torch.uint8, device=device)
     torch.cuda.reset_peak_memory_stats(device)
     parts = room.try_out(batch)
-    del taken
-    return int(torch.cuda.max_memory_reserved(device)), parts
+    needed = int(torch.cuda.max_memory_reserved(device))
+    return needed, needed, parts
 
 
-def _estimated(room: RoomyStep, models: VoiceModels, batch: LoadedBatch, later: int) -> tuple[int, int]:
-    """All clips of the batch are padded to the longest one, so each takes what that takes."""
-    parameters = list(models.parameters())
-    with kept_for_backward(parameters) as kept:
+def _estimated(
+    room: RoomyStep, models: VoiceModels, batch: LoadedBatch, state: int, available: int
+) -> tuple[int, int, int]:
+    """Bytes for the batch, bytes for its largest part, and its parts.
+
+    All clips of the batch are padded to the longest one, so each takes what that takes.
+    """
+    with kept_for_backward(list(models.parameters())) as kept:
         room.try_out(batch.rows(0, 1))
-        activations = kept() * len(batch.names)
-    fixed = later + sum(parameter.nbytes for parameter in parameters)  # as many gradients
-    left = free_bytes() - fixed
+        clip = kept()
+    activations, left = clip * len(batch.names), available - state
     if activations > left:
         room.divide_above(cost_of(batch) * max(left, 0) / activations)
-    return fixed + activations, len(room.parts(batch))
-
-
-def _made_by_the_first_step(models: VoiceModels, optimization: Optimization, ranks: Ranks) -> int:
-    """Bytes of the moments that are not there yet, and of the copies in which gradients travel."""
-    parameters = [
-        parameter
-        for optimizer in optimization.optimizers
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-        if parameter not in optimizer.state
-    ]
-    travelling = sum(parameter.nbytes for parameter in models.parameters()) if ranks.count > 1 else 0
-    return 2 * sum(int(parameter.nbytes) for parameter in parameters) + travelling
+    parts = room.parts(batch)
+    return state + activations, state + clip * max(len(part.names) for part in parts), len(parts)

@@ -24,10 +24,30 @@ import torch
 from core_vits.batching import padded_cost
 from core_vits.dataset import LoadedBatch
 from core_vits.losses import ALONE, Shares
-from core_vits.memory import give_back, is_out_of_memory
+from core_vits.memory import give_back, is_out_of_memory, with_room
 from core_vits.train.errors import TrainingError
 from core_vits.train.ranks import Ranks, counts_of
 from core_vits.train.step import AdversarialStep, Losses
+
+
+class Division:
+    """Knows what did not fit, and divides what costs as much."""
+
+    def __init__(self) -> None:
+        self._too_much = math.inf
+        """What did not fit cost so much, as `cost_of` counts."""
+
+    def divide_above(self, cost: float) -> None:
+        """Divide what costs so much or more, as `cost_of` counts, from now on."""
+        self._too_much = min(self._too_much, cost)
+
+    def parts(self, batch: LoadedBatch) -> Sequence[LoadedBatch]:
+        """Halves of halves, none of which costs what did not fit."""
+        clips = len(batch.names)
+        if clips == 1 or cost_of(batch) < self._too_much:
+            return [batch]
+        middle = -(-clips // 2)
+        return [*self.parts(batch.rows(0, middle)), *self.parts(batch.rows(middle, clips))]
 
 
 class RoomyStep:
@@ -48,8 +68,8 @@ class RoomyStep:
         self._ranks = ranks
         self._device = device
         self._tell = tell
-        self._too_much = math.inf
-        """What did not fit cost so much, as `cost_of` counts."""
+        self._division = Division()
+        self._reserved = False
         self._most_parts = 1
         self._failed: LoadedBatch | None = None
         self._said = ""
@@ -66,10 +86,33 @@ class RoomyStep:
         Raises:
             TrainingError: one clip alone does not fit, here or on another process; it is named.
         """
+        if not self._reserved:
+            self.reserve()
         losses = self._gradients(batch, shares, send=True)
         if any(self._ranks.raised(losses is None)):
             losses = self._again(batch, losses, shares)
         return {**losses, **self._step.apply(with_norms=with_norms)}  # type: ignore[dict-item]  # there by now
+
+    def reserve(self) -> None:
+        """Take the memory that every step needs, whatever its batch.
+
+        Raises:
+            TrainingError: there is not as much.
+        """
+        said = ""
+        try:
+            with_room(self._step.reserve, self._device)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            said = " ".join(str(error).split())[:100] or type(error).__name__
+        if said:
+            give_back(self._device)
+            raise TrainingError(
+                f"the moments of the optimizers, as large as generator and discriminators twice, do not fit into the "
+                f"memory of {self._device} ({said}). Free it from other programs, or choose a smaller quality"
+            )
+        self._reserved = True
 
     def try_out(self, batch: LoadedBatch) -> int:
         """Compute the gradients of a batch, send nothing and forget them; returns the parts that it took.
@@ -84,15 +127,11 @@ class RoomyStep:
 
     def divide_above(self, cost: float) -> None:
         """Divide what costs so much or more, as `cost_of` counts, from now on."""
-        self._too_much = min(self._too_much, cost)
+        self._division.divide_above(cost)
 
     def parts(self, batch: LoadedBatch) -> Sequence[LoadedBatch]:
         """What a batch is trained in: halves of halves, none of which costs what did not fit."""
-        clips = len(batch.names)
-        if clips == 1 or cost_of(batch) < self._too_much:
-            return [batch]
-        middle = -(-clips // 2)
-        return [*self.parts(batch.rows(0, middle)), *self.parts(batch.rows(middle, clips))]
+        return self._division.parts(batch)
 
     def _gradients(self, batch: LoadedBatch, shares: Shares, *, send: bool) -> Losses | None:
         """The losses, after their gradients were computed; None when there was not enough memory."""
@@ -100,7 +139,7 @@ class RoomyStep:
         totals: Losses = {}
         parts = self.parts(batch)
         for part in parts:
-            share = shares if part is batch else _share(part, batch, shares)
+            share = shares if part is batch else share_of(part, parts, shares)
             try:
                 losses = self._step.add_gradients(part.on(self._device), shares=share, send=send and part is parts[-1])
                 for name, value in losses.items():
@@ -182,10 +221,11 @@ def described(batch: LoadedBatch) -> str:
     return f"{clips} clip{'s' if clips > 1 else ''} (up to {frames} frames and {phonemes} phonemes)"
 
 
-def _share(part: LoadedBatch, batch: LoadedBatch, shares: Shares) -> Shares:
-    """What a part of this process's part weighs in the whole batch of all processes."""
+def share_of(part: LoadedBatch, parts: Sequence[LoadedBatch], shares: Shares = ALONE) -> Shares:
+    """What one of the parts of a batch weighs, where all of them together weigh `shares`."""
+    of_all = (sum(counts) for counts in zip(*map(counts_of, parts), strict=True))
     utterances, frames, phonemes = (
-        mine / all_of_them for mine, all_of_them in zip(counts_of(part), counts_of(batch), strict=True)
+        mine / all_of_them for mine, all_of_them in zip(counts_of(part), of_all, strict=True)
     )
     return Shares(
         utterances=shares.utterances * utterances,

@@ -37,6 +37,7 @@ from core_vits.losses import (
     generator_losses,
     target_segments,
 )
+from core_vits.memory import with_room
 from core_vits.spectrogram import mel_spectrogram
 from core_vits.synthesizer import TrainingOutput
 from core_vits.train.graphs import StepGraphs
@@ -93,6 +94,12 @@ class AdversarialStep:
         """
         self.begin()
         return {**self.add_gradients(batch, shares=shares), **self.apply(with_norms=with_norms)}
+
+    def reserve(self) -> None:
+        """Take the memory that a step needs whatever its batch: Adam's moments, and what gradients travel in."""
+        self._optimization.allocate_moments()
+        for mean in self._means:
+            mean.reserve()
 
     def begin(self) -> None:
         """Forget the gradients of the last step."""
@@ -161,12 +168,13 @@ class AdversarialStep:
             norms["grad_norm/g"] = gradient_norm(list(self._models.model_g.parameters())) / scale
             norms["grad_norm/d"] = gradient_norm(list(self._models.judges())) / scale
         scaler = self._scaler
+        # With the moments there, a step needs memory for some scalars at most, before it changes anything.
         if scaler is None:
-            self._step_generator.step()
-            self._step_judges.step()
+            for stepped in (self._step_generator, self._step_judges):
+                with_room(stepped.step, self._fabric.device)
         else:  # both gradients were scaled by the same number; it may change after both steps only
             for optimizer in self._optimization.optimizers:
-                scaler.step(optimizer)
+                with_room(partial(scaler.step, optimizer), self._fabric.device)
             scaler.update()
         return norms
 
@@ -197,13 +205,13 @@ class AdversarialStep:
         """What losses, and so gradients, are multiplied with at this moment; 1 unless precision is 16-mixed."""
         return float(self._scaler.get_scale()) if self._scaler is not None else 1.0
 
-    def evaluate(self, batch: Batch) -> Losses:
-        """The losses of a batch without learning from it; the caller has switched gradients off."""
+    def evaluate(self, batch: Batch, *, shares: Shares = ALONE) -> Losses:
+        """The losses of a batch times its shares, without learning from it; the caller has switched gradients off."""
         with self._fabric.autocast():
             output, targets = self._generate(batch)
             waveform, resolution = self._judge(targets.audio_B1S, output.audio_B1S)
-            losses_g = self._generator_losses(output, targets, waveform, resolution, ALONE)
-            losses_d = discriminator_losses(waveform=waveform, resolution=resolution)
+            losses_g = self._generator_losses(output, targets, waveform, resolution, shares)
+            losses_d = discriminator_losses(waveform=waveform, resolution=resolution, shares=shares)
         return _named(losses_g, losses_d)
 
     def _generate(self, batch: Batch) -> tuple[TrainingOutput, TargetSegments]:

@@ -242,7 +242,10 @@ def test_signals_are_requests_to_stop(tmp_path: Path) -> None:
 def test_errors_that_the_user_can_mend_have_exit_code_two_and_faults_have_one() -> None:
     assert explain(CheckpointFileError("a.ckpt: cut off\nsecond")) == ("a.ckpt: cut off second", 2)
     assert explain(DatasetError("no clips"))[1] == 2
-    assert explain(MemoryError())[1] == 2
+    message, code = explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert code == 2
+    assert message.startswith("the memory is full (CUDA out of memory. Tried to allocate 2 GiB); free it from other")
+    assert explain(MemoryError())[0].startswith("the memory is full (MemoryError); ")
     message, code = explain(ZeroDivisionError("division"))
     assert (code, message) == (1, "the trainer failed: ZeroDivisionError: division")
 

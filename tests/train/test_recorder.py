@@ -20,6 +20,7 @@ from core_vits.train.callbacks import Progress, Sample, SavedCheckpoint, StepRec
 from core_vits.train.rehearsal import Rehearsal
 from core_vits.train.settings import Position
 from workbench.jobs.rundir import read_lines, read_status
+from workbench.jobs.runs import read_run, val_mel_text
 from workbench.tail.clips import clips_of
 from workbench.tail.follower import RunFollower
 from workbench.tail.reader import read_audio
@@ -30,11 +31,12 @@ from workbench.train.recorder import Recorder
 METRICS = {"mel": 1.5, "kl": 2.0, "duration": 0.5, "feature": 3.0, "generator": 4.0, "discriminator": 5.0,
            "loss_g": 70.0, "loss_d": 5.0, "grad_norm/g": 9.0, "grad_norm/d": 8.0}  # fmt: skip
 
-
 FOUND = Rehearsal(
     device="cuda:0",
     batch="16 clips",
     needed_bytes=9_500_000_000,
+    state_bytes=1_100_000_000,
+    part_bytes=9_500_000_000,
     available_bytes=12_000_000_000,
     parts=2,
     measured=True,
@@ -109,7 +111,7 @@ def test_the_log_says_where_it_computes_what_it_found_and_what_it_saved(
     recorder = Recorder(run)
     recorder.on_run_start(replace(progress(7), device="cpu"), Path("epoch=0-step=14.ckpt"))
     recorder.on_rehearsal(progress(7), FOUND)
-    recorder.on_validation_end(progress(10), ValidationRecord(metrics={"mel": 1.25}))
+    recorder.on_validation_end(progress(10), ValidationRecord(metrics={"mel": 1.25}, clips=3, clips_of=4))
     path = run / "epoch=0-step=20.ckpt"
     recorder.on_checkpoint(
         progress(10), SavedCheckpoint(path=path, epoch=0, step=10, optimizer_step=20, bytes=1, kind="epoch")
@@ -121,9 +123,9 @@ def test_the_log_says_where_it_computes_what_it_found_and_what_it_saved(
         r"training on cpu \(\d+ threads?\), goes on from epoch=0-step=14.ckpt, batch 7; 10 batches an epoch", said[0]
     )
     assert said[1:] == [
-        "memory: the largest batch, 16 clips, takes 9.5 GB of 12.0 GB on cuda:0, and is trained in 2 parts, for it "
-        "does not fit as a whole",
-        "epoch 0, batch 10: val mel 1.25",
+        "memory: the largest batch, 16 clips, takes 9.5 GB of 12.0 GB on cuda:0, 1.1 GB of it for weights, gradients "
+        "and moments, and is trained in 2 parts, for it does not fit as a whole",
+        "epoch 0, batch 10: val mel 1.25 over 3 of 4 clips",
         "saved epoch=0-step=20.ckpt",
         "the disk is full",
         "stopped at batch 11",
@@ -152,6 +154,17 @@ def test_validation_gives_curves_and_audio_that_plays(run: Path, recorder: Recor
     assert read_status(run)["val_mel"] == 1.25
     # The tags only have numbers; whoever lists the samples reads what they say.
     assert [clip.text for clip in clips_of(follower)] == ["привет", "миа 2/x: b"]
+
+
+def test_a_validation_says_over_how_many_clips_it_is(run: Path, recorder: Recorder) -> None:
+    shown = []
+    for clips in (38, 37):
+        record = ValidationRecord(metrics={"mel": 1.25, "kl": 2.0}, clips=clips, clips_of=38)
+        recorder.on_validation_end(progress(10), record)
+        shown.append(val_mel_text(read_run(run).status, "1.25"))
+    assert shown == ["val mel 1.25", "val mel 1.25 (over 37 of 38 clips)"]
+    told = [event for event in read_lines(run / "events.jsonl") if event["kind"] == "validation"]
+    assert [(event["clips"], event["clips_of"], event["mel"]) for event in told] == [(38, 38, 1.25), (37, 38, 1.25)]
 
 
 @pytest.mark.parametrize("audio", [np.zeros(0, np.float32), np.zeros(4000, np.float32)])

@@ -161,7 +161,7 @@ class _Told:
 
 def progress_line(run: RunView) -> str:
     """Where a run is, in one line."""
-    from workbench.jobs.runs import PIPER
+    from workbench.jobs.runs import PIPER, val_mel_text
 
     status = run.status
     parts = [status.phase or ("" if run.kind == PIPER else run.state)]
@@ -180,7 +180,7 @@ def progress_line(run: RunView) -> str:
     losses = ((name, status.losses.get(name)) for name in (LOSSES if "mel" in status.losses else SUMS))
     parts += [f"{name} {value:.3g}" for name, value in losses if isinstance(value, (int, float))]
     if status.val_mel is not None:
-        parts.append(f"val mel {status.val_mel:.3f}")
+        parts.append(val_mel_text(status, f"{status.val_mel:.3f}"))
     return "  ".join(part for part in (*parts, *_eta(status.eta_seconds)) if part)
 
 

@@ -71,6 +71,10 @@ class RunStatus:
     """What the largest batch takes: `needed_bytes` of `available_bytes`, in `parts`."""
     losses: Mapping[str, float] = field(default_factory=dict)
     val_mel: float | None = None
+    val_clips: int = 0
+    """Validation clips that it is the mean of."""
+    val_clips_of: int = 0
+    """Validation clips that there are; those that don't fit into the memory are left out."""
     message: str = ""
     outcome: str = ""
     """How the step process says that it ended; the supervisor makes `state` of it."""
@@ -162,6 +166,17 @@ class RunView:
         """The checkpoint with the lowest validation mel loss, else the newest one."""
         marked = [view for view in self.checkpoints if view.best]
         return marked[-1] if marked else (self.checkpoints[-1] if self.checkpoints else None)
+
+
+def val_mel_text(status: RunStatus, loss: str) -> str:
+    """The validation mel loss, and over how many clips where that is not all of them.
+
+    Args:
+        status: with a loss.
+        loss: in digits.
+    """
+    left_out = status.val_clips < status.val_clips_of
+    return f"val mel {loss}" + (f" (over {status.val_clips} of {status.val_clips_of} clips)" if left_out else "")
 
 
 def list_runs(runs_folder: Path) -> list[RunView]:

@@ -107,12 +107,14 @@ def explain(error: BaseException) -> tuple[str, int]:
     known = (WorkbenchError, AlignmentError, CacheError, ConfigError, CheckpointFileError, TrainingError)
     if isinstance(error, known):
         return one_line(str(error)), 2
-    import torch
+    from core_vits.memory import is_out_of_memory
 
-    if isinstance(error, torch.OutOfMemoryError):
-        return "the GPU's memory is full; lower batch_size in [training] and resume the run", 2
-    if isinstance(error, MemoryError):
-        return "the memory is full; lower batch_size in [training] and resume the run", 2
+    if is_out_of_memory(error):  # a batch would have been divided: it is the models, or what else is on the device
+        said = " ".join(str(error).split())[:100]
+        return (
+            f"the memory is full ({said or type(error).__name__}); free it from other programs (nvidia-smi names those "
+            "on a GPU) and resume the run, or choose a smaller quality"
+        ), 2
     return one_line(f"the trainer failed: {type(error).__name__}: {error}"), 1
 
 

@@ -130,7 +130,7 @@ class Recorder(Callback):
     def on_rehearsal(self, progress: Progress, found: Rehearsal) -> None:
         append_event(self._run, "memory", **asdict(found))
         self._show(progress, "train", now=True, memory=asdict(found))
-        _LOG.log(logging.WARNING if found.parts > 1 else logging.INFO, "memory: %s", found)
+        _LOG.log(logging.INFO if found.parts == 1 and found.fits else logging.WARNING, "memory: %s", found)
 
     def on_epoch_start(self, progress: Progress) -> None:
         self._epoch_begun = time.monotonic()
@@ -159,10 +159,15 @@ class Recorder(Callback):
             said[tag] = f"{sample.speaker}: {sample.name}" if sample.speaker else sample.name
             self._curves.sample(tag, sample, step)
         self._say_what(said)
-        self._event("validation", progress, **record.metrics)
+        counts = {"clips": record.clips, "clips_of": record.clips_of}
+        self._event("validation", progress, **counts, **record.metrics)
         if record.mel is not None:
-            self._show(progress, "train", now=True, val_mel=record.mel, progress=None)
-            _LOG.info("epoch %d, batch %d: val mel %.4g", progress.position.labelled_epoch, step, record.mel)
+            shown = {f"val_{name}": count for name, count in counts.items()}
+            self._show(progress, "train", now=True, val_mel=record.mel, **shown, progress=None)
+            _LOG.info(
+                "epoch %d, batch %d: val mel %.4g over %d of %d clips",
+                *(progress.position.labelled_epoch, step, record.mel, record.clips, record.clips_of),
+            )
 
     def on_epoch_end(self, progress: Progress) -> None:
         seconds = round(time.monotonic() - self._epoch_begun, 3)

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
 from workbench.jobs.piper_runs import PiperRun
-from workbench.jobs.runs import PIPER, RUNNING
+from workbench.jobs.runs import PIPER, RUNNING, val_mel_text
 from workbench.tail.downsample import columns
 from workbench.tui.format import MISSING, age, bar, count, duration, number, trend
 from workbench.tui.keys import bindings
@@ -243,7 +243,7 @@ def _now(run: RunView, now: float, stopping: bool, width: int) -> str:
     elif run.state in {"stopped", "failed", "lost"}:
         second.append("r resumes it where it ended" if run.checkpoints else "it left no checkpoint; t starts anew")
     if status.val_mel is not None:
-        second.append(f"val mel {number(status.val_mel)}")
+        second.append(val_mel_text(status, number(status.val_mel)))
     if isinstance(run, PiperRun):
         count_of = len(run.problems)
         second += [f"▲ {count_of} problem{'s' if count_of > 1 else ''} with its files: o tells"] if count_of else []
