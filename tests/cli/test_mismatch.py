@@ -92,6 +92,7 @@ def test_a_checkpoint_of_a_run_is_asked_in_the_torch_worker(
         "checkpoint": str(checkpoint),
         "run_folder": str(folder / "runs" / "one"),
         "table": "metadata.csv",
+        "workspace_file": str(folder / "workbench.toml"),
     }
 
 

@@ -33,6 +33,8 @@ from core_vits.spectrogram import mel_from_linear, mel_spectrogram
 from core_vits.synthesizer import TrainingOutput
 
 TOLERANCE = 1e-5
+# Processors add up in different orders: an AMD EPYC meets what an Intel recorded to 2.3e-5, Intels to 1e-5.
+GRADIENT_TOLERANCE = 5e-5
 RUNS = ("minid", "minid_ms", "minid_mrd")
 
 
@@ -208,13 +210,13 @@ def test_gradients_and_the_optimizer_step_are_the_recorded_ones(shared: Path, na
     noise = np.array([key.endswith("conv_k.bias") for key in names])
     assert gradient_g[noise].max() < 1e-6
 
-    assert _worst_ratio(gradient_g[~noise], arrays["grad_norm_g"][~noise]) < TOLERANCE
-    assert _worst_ratio(gradient_d, arrays["grad_norm_d"]) < TOLERANCE
+    assert _worst_ratio(gradient_g[~noise], arrays["grad_norm_g"][~noise]) < GRADIENT_TOLERANCE
+    assert _worst_ratio(gradient_d, arrays["grad_norm_d"]) < GRADIENT_TOLERANCE
     after_g, recorded_g = _sum_and_norm(parameters_g), arrays["after_step_g_sum_norm"]
     after_d, recorded_d = _sum_and_norm(parameters_d), arrays["after_step_d_sum_norm"]
-    assert _worst_step(after_g[~noise], recorded_g[~noise]) < TOLERANCE
+    assert _worst_step(after_g[~noise], recorded_g[~noise]) < GRADIENT_TOLERANCE
     assert np.abs(after_g[noise] - recorded_g[noise]).max() < 2 * rates[0] * run.config.hidden_channels
-    assert _worst_step(after_d, recorded_d) < TOLERANCE
+    assert _worst_step(after_d, recorded_d) < GRADIENT_TOLERANCE
     steps = [optimizer.state[group[0]]["step"] for optimizer, group in
              ((optimizer_g, parameters_g), (optimizer_d, parameters_d))]  # fmt: skip
     assert [float(count) for count in steps] == arrays["adam_step_after"].tolist()

@@ -31,7 +31,7 @@ def prepared(folder: Path) -> Clips:
     workspace = load_workspace(folder)
     front = front_end(workspace, Host.load(workspace))
     try:
-        return ClipBuild(workspace, front, lambda *_: None, processes=1).run()
+        return ClipBuild(workspace, front, lambda *_: None, executor_name="here").run()
     finally:
         front.close()
 

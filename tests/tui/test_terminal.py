@@ -159,6 +159,8 @@ def test_from_recordings_to_a_speaking_voice(terminal: Terminal, workspace: Path
     terminal.keys("3")
     terminal.until(lambda text: re.search(r"▸ .* \d+\.\d+ MB", text) is not None, 300)
     terminal.keys("e")
+    terminal.until("export as")
+    terminal.keys("Enter")
     terminal.until("✓ exported voices/ru-aelita-tiny.onnx, largest difference", 120)
     assert (workspace / "voices/ru-aelita-tiny.onnx").is_file()
     assert (workspace / "voices/ru-aelita-tiny.onnx.json").is_file()
