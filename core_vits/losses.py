@@ -22,6 +22,8 @@ from core_vits.synthesizer import TrainingOutput
 # Factor of the feature loss in HiFi-GAN, part of the loss as Piper reports it.
 FEATURE_FACTOR = 2.0
 
+Losses = dict[str, Tensor]
+"""Terms by the names of their curves, 0-dim tensors on the device."""
 Pair = tuple[DiscriminatorOutput, DiscriminatorOutput]
 """A discriminator's output for recorded and for generated audio."""
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from core_vits.dataset import Batch
-from core_vits.losses import ALONE, Shares
+from core_vits.losses import ALONE, Losses, Shares
 from core_vits.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 MOST_RECORDINGS = 256
 """Shapes that are recorded; others are trained as usual. A dataset of 8,400 clips has 170."""
 
-Losses = dict[str, Tensor]
 Compute = Callable[[Batch, Shares], Losses]
 """Adds the gradients of a batch to those that are there."""
 Shape = tuple[tuple[str, torch.Size], ...]
@@ -63,8 +63,11 @@ class CudaRecorder:
                 graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
                 try:
                     result = action()
-                finally:
-                    graph.capture_end()
+                except BaseException:
+                    with suppress(RuntimeError):  # it says that something failed, and this says what
+                        graph.capture_end()
+                    raise
+                graph.capture_end()
         except BaseException:
             _forget_recording()
             raise
@@ -175,29 +178,32 @@ class StepGraphs:
 
     def _record(self, recorder: Recorder, batch: Batch, compute: Compute) -> _Recording | None:
         """Record the shape of this batch; None when that is impossible, which is told, and not tried again."""
-        for parameter in self._have_gradients - self._gradients.keys():
-            self._gradients[parameter] = torch.zeros_like(parameter)
-        if self._shares is None:
-            self._shares = torch.ones(3, device=self._parameters[0].device)
-            self._shares_there = ALONE
-        place = self._place(batch)
-        utterances, frames, phonemes = self._shares.unbind()
-        shares = Shares(utterances=utterances, frames=frames, phonemes=phonemes)
         names: list[str] = []
-
-        def action() -> Tensor:
-            torch._foreach_zero_(list(self._gradients.values()))
-            losses = compute(place, shares)
-            names[:] = losses
-            return torch.stack([value.detach().float() for value in losses.values()])
-
-        self._use_gradients()
         try:
+            place, shares = self._place(batch), self._ready()
+
+            def action() -> Tensor:
+                torch._foreach_zero_(list(self._gradients.values()))
+                losses = compute(place, shares)
+                names[:] = losses
+                return torch.stack([value.detach().float() for value in losses.values()])
+
             start, losses_N = recorder.record(action)
         except Exception as error:  # noqa: BLE001  # of CUDA, cuDNN or an operator that can't be recorded: all raise their own
             self._give_up(f"steps can't be recorded here ({' '.join(str(error).split())[:200]})")
             return None
         return _Recording(batch=place, start=start, names=tuple(names), losses_N=losses_N)
+
+    def _ready(self) -> Shares:
+        """Take the memory that all recordings use beside their batch; returns the shares that they read."""
+        for parameter in self._have_gradients - self._gradients.keys():
+            self._gradients[parameter] = torch.zeros_like(parameter)
+        self._use_gradients()
+        if self._shares is None:
+            self._shares = torch.ones(3, device=self._parameters[0].device)
+            self._shares_there = ALONE
+        utterances, frames, phonemes = self._shares.unbind()
+        return Shares(utterances=utterances, frames=frames, phonemes=phonemes)
 
     def _start(self, recording: _Recording, batch: Batch, shares: Shares) -> Losses:
         there = _tensors(recording.batch)

@@ -23,11 +23,11 @@ import torch
 
 from core_vits.batching import padded_cost
 from core_vits.dataset import LoadedBatch
-from core_vits.losses import ALONE, Shares
+from core_vits.losses import ALONE, Losses, Shares
 from core_vits.memory import give_back, is_out_of_memory, with_room
 from core_vits.train.errors import TrainingError
 from core_vits.train.ranks import Ranks, counts_of
-from core_vits.train.step import AdversarialStep, Losses
+from core_vits.train.step import AdversarialStep
 
 
 class Division:
@@ -141,7 +141,9 @@ class RoomyStep:
         for part in parts:
             share = shares if part is batch else share_of(part, parts, shares)
             try:
-                losses = self._step.add_gradients(part.on(self._device), shares=share, send=send and part is parts[-1])
+                losses = self._step.add_gradients(
+                    part.on(self._device), shares=share, send=send and part is parts[-1], whole=send and part is batch
+                )
                 for name, value in losses.items():
                     totals[name] = totals[name] + value.detach() if name in totals else value.detach()
             except Exception as error:

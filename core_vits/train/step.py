@@ -30,6 +30,7 @@ from core_vits.losses import (
     ALONE,
     DiscriminatorLosses,
     GeneratorLosses,
+    Losses,
     Pair,
     Shares,
     TargetSegments,
@@ -44,8 +45,6 @@ from core_vits.train.graphs import StepGraphs
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization, gradient_norm
 from core_vits.train.ranks import GradientMean, Ranks
-
-Losses = dict[str, Tensor]
 
 
 class AdversarialStep:
@@ -79,7 +78,6 @@ class AdversarialStep:
         )
         self._weights = weights
         self._graphs = graphs
-        self._begun = False
         ranks = ranks or Ranks(fabric)
         self._generator_mean = GradientMean(ranks, list(models.model_g.parameters()))
         self._judges_mean = GradientMean(ranks, list(models.judges()))
@@ -93,7 +91,7 @@ class AdversarialStep:
             shares: of this part in the whole batch; the mean of the processes' losses is the loss of the whole batch.
         """
         self.begin()
-        return {**self.add_gradients(batch, shares=shares), **self.apply(with_norms=with_norms)}
+        return {**self.add_gradients(batch, shares=shares, whole=True), **self.apply(with_norms=with_norms)}
 
     def reserve(self) -> None:
         """Take the memory that a step needs whatever its batch: Adam's moments, and what gradients travel in."""
@@ -105,20 +103,19 @@ class AdversarialStep:
         """Forget the gradients of the last step."""
         for optimizer in (self._step_generator, self._step_judges):
             optimizer.zero_grad(set_to_none=True)
-        self._begun = True
 
-    def add_gradients(self, batch: Batch, *, shares: Shares = ALONE, send: bool = True) -> Losses:
+    def add_gradients(self, batch: Batch, *, shares: Shares = ALONE, send: bool = True, whole: bool = False) -> Losses:
         """Add the gradients of a batch, or of a part of one, to those that are there.
 
         Args:
             batch: on the device.
             shares: of it in the whole batch of all processes.
             send: the gradients are complete with it, and go to the other processes while they are computed.
+            whole: it is all of the step, so that what it launches may be recorded.
 
         Returns:
             The losses times the shares.
         """
-        whole, self._begun = self._begun and send, False
         if self._graphs is not None and whole:
             # What is recorded can't send: all leave at its end, and the way to the others is not hidden.
             losses = self._graphs.gradients(batch, shares, partial(self._add_gradients, send=False))

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from core_vits.dataset import LoadedBatch
+from core_vits.losses import Losses
 from core_vits.memory import give_back, is_out_of_memory, with_room
 from core_vits.synthesizer import Synthesizer
 from core_vits.train.callbacks import Sample
@@ -27,7 +28,7 @@ from core_vits.train.metrics import MetricWindow
 from core_vits.train.models import VoiceModels
 from core_vits.train.ranks import Ranks, merged_means
 from core_vits.train.room import Division, cost_of, share_of
-from core_vits.train.step import AdversarialStep, Losses
+from core_vits.train.step import AdversarialStep
 
 LONGEST_SENTENCE = 800
 """Phoneme ids; a longer one is not spoken, for an untrained duration predictor could make minutes of it."""

@@ -12,12 +12,13 @@ from gpu_timing import arguments, measure
 
 from core_vits.config import PRESETS, LossWeights
 from core_vits.dataset import Clip, Collate
+from core_vits.losses import Losses
 from core_vits.train.distributed import make_fabric
 from core_vits.train.graphs import step_graphs
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
 from core_vits.train.settings import TrainSettings
-from core_vits.train.step import AdversarialStep, Losses
+from core_vits.train.step import AdversarialStep
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ class Voice:
     ) -> tuple[dict[str, Tensor | None], dict[str, float]]:
         torch.manual_seed(seed)
         self.step.begin()
-        losses = self.step.add_gradients(batch.on(CPU), shares=shares)
+        losses = self.step.add_gradients(batch.on(CPU), shares=shares, whole=True)
         found = {name: value.grad for name, value in self.models.named_parameters()}
         return {name: None if value is None else value.clone() for name, value in found.items()}, {
             name: value.item() for name, value in losses.items()

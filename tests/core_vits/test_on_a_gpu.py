@@ -142,7 +142,7 @@ class TestRecordedSteps:
     def gradients(side: Side, batch: CachedBatch, seed: int) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
         torch.manual_seed(seed)
         side.step.begin()
-        losses = side.step.add_gradients(batch.on(GPU), send=True)
+        losses = side.step.add_gradients(batch.on(GPU), whole=True)
         parameters = side.models.named_parameters()
         found = {name: parameter.grad.cpu() for name, parameter in parameters if parameter.grad is not None}
         return found, {name: value.item() for name, value in losses.items()}
