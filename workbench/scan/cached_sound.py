@@ -5,7 +5,6 @@ S samples of a recording, P of the part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +22,7 @@ LONGEST_SECONDS = 60.0
 _NOT_LONGER = 1.01
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What was found of a part."""
-
-    sample_rate: int
-    """Hz; 0 when it is in the recording at none."""
-    offset: int = 0
-    """Samples at that rate before it."""
-
-
-def find_sound(part_P: npt.NDArray[np.float32], recording: Path, sample_rate: int) -> Match | None:
+def find_sound(part_P: npt.NDArray[np.float32], recording: Path, sample_rate: int) -> int | None:
     """Look for cached audio in a recording, at the voice's rate first.
 
     Args:
@@ -42,7 +31,8 @@ def find_sound(part_P: npt.NDArray[np.float32], recording: Path, sample_rate: in
         sample_rate: Hz, of the voice.
 
     Returns:
-        Where it is; None where nobody can tell, because the recording can't be read or the part is silence.
+        Hz at which it is a part of the recording, 0 when it is at none; None where nobody can tell, because the
+        recording can't be read or the part is silence.
     """
     if not len(part_P) or not np.isfinite(part_P).all() or not part_P.any():
         return None
@@ -53,14 +43,13 @@ def find_sound(part_P: npt.NDArray[np.float32], recording: Path, sample_rate: in
             return None
         if len(part_P) > _NOT_LONGER * len(whole_S):
             continue
-        offset, alike = _best_place(whole_S, part_P)
-        if alike >= _SAME:
-            return Match(rate, offset)
-    return Match(0)
+        if _likeness(whole_S, part_P) >= _SAME:
+            return rate
+    return 0
 
 
-def _best_place(whole_S: npt.NDArray[np.float32], part_P: npt.NDArray[np.float32]) -> tuple[int, float]:
-    """Where a part fits best into a recording, and the correlation there."""
+def _likeness(whole_S: npt.NDArray[np.float32], part_P: npt.NDArray[np.float32]) -> float:
+    """The correlation of a part with the recording where it fits best."""
     part_P = part_P[: len(whole_S)]
     size = fft.next_fast_len(len(whole_S) + len(part_P), real=True)
     product = fft.rfft(whole_S, size) * np.conj(fft.rfft(part_P, size))
@@ -68,4 +57,4 @@ def _best_place(whole_S: npt.NDArray[np.float32], part_P: npt.NDArray[np.float32
     place = int(np.argmax(match_S))
     there = whole_S[place : place + len(part_P)]
     power = float(np.linalg.norm(there)) * float(np.linalg.norm(part_P))
-    return place, float(match_S[place]) / power if power else 0.0
+    return float(match_S[place]) / power if power else 0.0

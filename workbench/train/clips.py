@@ -11,7 +11,6 @@ from pathlib import Path
 from core_vits.cache import CacheSettings, CacheWriter, Entry, Shard, clip_key
 from core_vits.cutting import Cut, CutPlan
 from core_vits.manifest import Row
-from core_vits.phonemes import NUM_SYMBOLS
 from core_vits.recordings import Recordings
 from workbench.config import HOP_LENGTH, Workspace
 from workbench.config.settings import TEXT
@@ -19,6 +18,7 @@ from workbench.executors import Executor, check, executor
 from workbench.jobs.checks import not_found
 from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
+from workbench.jobs.untrained import EMPTY_TEXT, why_repeated, why_uncut, why_unfit, why_unspoken
 from workbench.train.cutting import Cutter, Group, Made, group_size, worth_starting
 from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings, known_recordings
 from workbench.workers.targets.process_front import phoneme_settings, use_front
@@ -121,7 +121,7 @@ class Lookup:
                     continue
                 key = clip_key(self._fingerprint, digest, row.text, row.speaker, row.phoneme_ids)
                 if first_line.setdefault(key, row.line) != row.line:
-                    plan.drop(row, f"it is the same recording and text as line {first_line[key]}")
+                    plan.drop(row, why_repeated(first_line[key]))
                     continue
                 plan.keys[row.line] = key
                 if not there(key):
@@ -141,7 +141,7 @@ class Lookup:
         if status.st_size:
             plan.recorded.append(row)
         if self._workspace.dataset.type == TEXT and not row.text.strip():
-            plan.drop(row, "its text is empty")
+            plan.drop(row, EMPTY_TEXT)
             return None
         return New(row, path, status)
 
@@ -265,12 +265,10 @@ class ClipBuild:
     def _put(self, new: New, spoken: Spoken, clip: Cut | str, plan: Plan, writer: CacheWriter) -> bool:
         """Cache a clip; False when there is none, which the plan is told."""
         row = new.row
-        if spoken.error:
-            plan.drop(row, f"it can't be turned into phonemes: {spoken.error}")
-        elif not spoken.phonemes:
-            plan.drop(row, "its text gives no phonemes")
+        if why := why_unspoken(spoken.error, spoken.phonemes):
+            plan.drop(row, why)
         elif not isinstance(clip, Cut):
-            plan.drop(row, f"its recording {clip}")
+            plan.drop(row, why_uncut(clip))
         else:
             writer.add(
                 key=plan.keys[row.line], file=row.file, text=row.text, speaker=row.speaker, phoneme_ids=spoken.ids,
@@ -285,13 +283,8 @@ class ClipBuild:
             if row.line not in plan.keys:
                 continue
             entry = writer.entry(plan.keys[row.line])
-            frames, ids = entry.samples // HOP_LENGTH, len(entry.phoneme_ids)
-            if ids > frames:
-                plan.drop(
-                    row, f"it has more phoneme ids than frames ({ids} > {frames}): too little speech for its text"
-                )
-            elif max(entry.phoneme_ids) >= NUM_SYMBOLS:
-                plan.drop(row, f"phoneme id {max(entry.phoneme_ids)} is beyond the {NUM_SYMBOLS} that a voice has")
+            if why := why_unfit(entry.phoneme_ids, entry.samples // HOP_LENGTH):
+                plan.drop(row, why)
 
 
 class Stopwatch:

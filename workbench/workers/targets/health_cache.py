@@ -21,7 +21,7 @@ from workbench.config import HOP_LENGTH, Workspace, shown
 from workbench.config.settings import PHONEME_IDS
 from workbench.errors import WorkbenchError
 from workbench.jobs.dataset import read_table_as_written
-from workbench.scan.cached_sound import LONGEST_SECONDS, Match, find_sound
+from workbench.scan.cached_sound import LONGEST_SECONDS, find_sound
 from workbench.scan.piper_cache import (
     AUDIO,
     BINS,
@@ -201,28 +201,28 @@ class _Judge:
         doubtful = [clip for clip in self._clips if self._is_doubtful(clip)]
         certain = {clip.line for clip in doubtful}
         others = [clip for clip in self._clips if clip.line not in certain]
-        matches: dict[int, Match] = {}
+        rates: dict[int, int] = {}
         for clip in (*_some(doubtful, _SOUNDS - 4), *_some(others, 4)):
-            if clip.seconds <= LONGEST_SECONDS and (match := self._match(clip)) is not None:
-                matches[clip.line] = match
-        yield from self._rates(doubtful, matches)
-        changed = [line for line, match in matches.items() if not match.sample_rate]
+            if clip.seconds <= LONGEST_SECONDS and (rate := self._rate_of(clip)) is not None:
+                rates[clip.line] = rate
+        yield from self._rates(doubtful, rates)
+        changed = [line for line, rate in rates.items() if not rate]
         if changed:
             newer = sum(self._is_newer(clip) for clip in self._clips)
             what = (
-                f"of {len(matches)} entries that were compared, {len(changed)} hold another sound than the recording "
+                f"of {len(rates)} entries that were compared, {len(changed)} hold another sound than the recording "
                 f"(line {min(changed)}); {newer} recordings were written after their entry"
             )
             yield self._finding(
-                "cache.sound", what, compared=len(matches), differ=len(changed), newer=newer, lines=ranges(changed)
+                "cache.sound", what, compared=len(rates), differ=len(changed), newer=newer, lines=ranges(changed)
             )
-        yield from self._untrimmed({line for line, match in matches.items() if match.sample_rate != self._rate})
+        yield from self._untrimmed({line for line, rate in rates.items() if rate != self._rate})
 
-    def _rates(self, doubtful: Sequence[_Clip], matches: dict[int, Match]) -> Iterator[Finding]:
+    def _rates(self, doubtful: Sequence[_Clip], rates: dict[int, int]) -> Iterator[Finding]:
         found: dict[int, list[int]] = {}
-        for line, match in matches.items():
-            if match.sample_rate not in (0, self._rate):
-                found.setdefault(match.sample_rate, []).append(line)
+        for line, rate in rates.items():
+            if rate not in (0, self._rate):
+                found.setdefault(rate, []).append(line)
         for rate, compared in sorted(found.items()):
             fit = [clip.line for clip in doubtful if self._fits(clip, rate)]
             lines = sorted({*fit, *compared})
@@ -263,7 +263,8 @@ class _Judge:
         except (OSError, KeyError):
             return False
 
-    def _match(self, clip: _Clip) -> Match | None:
+    def _rate_of(self, clip: _Clip) -> int | None:
+        """See `find_sound`."""
         audio = self._tensor(clip, AUDIO)
         if audio is None or audio.ndim != 1:
             return None

@@ -15,13 +15,13 @@ from core_vits.audio import SpeechDetector
 from core_vits.cache import clip_key
 from core_vits.cutting import Cut, CutPlan, cut
 from core_vits.manifest import Row
-from core_vits.phonemes import NUM_SYMBOLS
 from core_vits.recordings import hash_recording
 from workbench.api import Utterance
 from workbench.config import HOP_LENGTH, Workspace
 from workbench.config.settings import TEXT
 from workbench.jobs.background import Background, background_of
 from workbench.jobs.checks import not_found
+from workbench.jobs.untrained import EMPTY_TEXT, why_repeated, why_uncut, why_unfit, why_unspoken
 from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings, known_recordings
 
 # Below this, rounding to 16 bits and mixing decide whether anything is left.
@@ -57,7 +57,9 @@ class Fates:
         why = self._why_without_cut(utterance, spoken)
         if not why and self._is_doubtful(utterance):
             utterance, why = self._cut(utterance)
-        utterance = replace(utterance, dropped=why or self._why_unfit(utterance))
+        if not why and utterance.frames is not None:
+            why = why_unfit(utterance.phoneme_ids or (), utterance.frames)
+        utterance = replace(utterance, dropped=why)
         if not utterance.dropped and utterance.path is not None:
             self._trained.append((row, utterance.path))
         return utterance
@@ -66,22 +68,12 @@ class Fates:
         if utterance.path is None:
             return not_found(self._workspace, utterance.file)
         if self._workspace.dataset.type == TEXT and not utterance.text.strip():
-            return "its text is empty"
+            return EMPTY_TEXT
         if utterance.same_as is not None:
-            return f"it is the same recording and text as line {utterance.same_as}"
-        if spoken is not None and spoken.error:
-            return f"it can't be turned into phonemes: {spoken.error}"
-        if spoken is not None and not spoken.phonemes:
-            return "its text gives no phonemes"
-        return f"its recording {utterance.audio_error}" if utterance.audio_error else ""
-
-    def _why_unfit(self, utterance: Utterance) -> str:
-        ids, frames = utterance.phoneme_ids or (), utterance.frames
-        if frames is not None and len(ids) > frames:
-            return f"it has more phoneme ids than frames ({len(ids)} > {frames}): too little speech for its text"
-        if ids and max(ids) >= NUM_SYMBOLS:
-            return f"phoneme id {max(ids)} is beyond the {NUM_SYMBOLS} that a voice has"
-        return ""
+            return why_repeated(utterance.same_as)
+        if spoken is not None and (why := why_unspoken(spoken.error, spoken.phonemes)):
+            return why
+        return why_uncut(utterance.audio_error) if utterance.audio_error else ""
 
     def _same(self, row: Row, utterance: Utterance) -> int | None:
         """The line of the clip that is this one as well: the file's bytes, text, speaker and ids are the same."""
@@ -133,7 +125,7 @@ class Fates:
         (made,) = cut([path], self._plan, self._detector) if path is not None else ("is gone",)
         if isinstance(made, Cut):
             return replace(utterance, frames=len(made.samples) // HOP_LENGTH), ""
-        return replace(utterance, frames=0), f"its recording {made}"
+        return replace(utterance, frames=0), why_uncut(made)
 
     # --- the split ---------------------------------------------------------------------------------------------------
 
