@@ -210,23 +210,29 @@ def test_gradients_and_the_optimizer_step_are_the_recorded_ones(shared: Path, na
     noise = np.array([key.endswith("conv_k.bias") for key in names])
     assert gradient_g[noise].max() < 1e-6
 
-    assert _worst_ratio(gradient_g[~noise], arrays["grad_norm_g"][~noise]) < GRADIENT_TOLERANCE
-    assert _worst_ratio(gradient_d, arrays["grad_norm_d"]) < GRADIENT_TOLERANCE
+    _assert_small(_ratios(gradient_g[~noise], arrays["grad_norm_g"][~noise]))
+    _assert_small(_ratios(gradient_d, arrays["grad_norm_d"]))
     after_g, recorded_g = _sum_and_norm(parameters_g), arrays["after_step_g_sum_norm"]
     after_d, recorded_d = _sum_and_norm(parameters_d), arrays["after_step_d_sum_norm"]
-    assert _worst_step(after_g[~noise], recorded_g[~noise]) < GRADIENT_TOLERANCE
+    _assert_small(_steps(after_g[~noise], recorded_g[~noise]))
     assert np.abs(after_g[noise] - recorded_g[noise]).max() < 2 * rates[0] * run.config.hidden_channels
-    assert _worst_step(after_d, recorded_d) < GRADIENT_TOLERANCE
+    _assert_small(_steps(after_d, recorded_d))
     steps = [optimizer.state[group[0]]["step"] for optimizer, group in
              ((optimizer_g, parameters_g), (optimizer_d, parameters_d))]  # fmt: skip
     assert [float(count) for count in steps] == arrays["adam_step_after"].tolist()
 
 
-def _worst_ratio(ours: NDArray[np.float64], recorded: NDArray[np.float64]) -> float:
-    """Largest difference relative to the parameter's own recorded value."""
-    return float((np.abs(ours - recorded) / np.maximum(recorded, 1e-30)).max())
+def _ratios(ours: NDArray[np.float64], recorded: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Differences relative to each parameter's own recorded value."""
+    return np.abs(ours - recorded) / np.maximum(recorded, 1e-30)
 
 
-def _worst_step(ours: NDArray[np.float64], recorded: NDArray[np.float64]) -> float:
-    """Largest difference of sum or norm relative to the parameter's recorded norm."""
-    return float((np.abs(ours - recorded).max(1) / np.maximum(recorded[:, 1], 1e-30)).max())
+def _steps(ours: NDArray[np.float64], recorded: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Larger difference of sum and norm relative to each parameter's recorded norm."""
+    return np.abs(ours - recorded).max(1) / np.maximum(recorded[:, 1], 1e-30)
+
+
+def _assert_small(differences: NDArray[np.float64]) -> None:
+    """Of nearly all parameters as small as of tensors; a few gradients are sums in which most cancels out."""
+    assert np.quantile(differences, 0.98) < TOLERANCE
+    assert differences.max() < GRADIENT_TOLERANCE
