@@ -161,6 +161,11 @@ def test_what_was_found_is_compared_with_the_rows_of_the_scan(services: LiveServ
     ]
     found = services.compared(ScanResult(utterances=items))
     assert (list(found.findings), dict(found.suspicion)) == ([finding], {1: 0.0, 2: 1.0})
+    can_not_tell = {"rule": "mismatch.unusable", "severity": "info", "subject": "metadata.csv", "evidence": {}}
+    keep(tmp_path / ".cache", HEARD, "hama 1", [can_not_tell], judged, read=1.0)
+    found = services.compared(ScanResult(utterances=items))
+    assert (list(found.findings), dict(found.suspicion)) == ([can_not_tell], {})
+    keep(tmp_path / ".cache", HEARD, "hama 1", [finding], judged, read=1.0)
     items[1]["verdict"] = "excluded"
     assert services.compared(ScanResult(utterances=items)).findings == []
     assert services.compared(ScanResult(utterances=[])).findings == []

@@ -17,6 +17,7 @@ from workbench.host import Host
 from workbench.jobs.rundir import PREPARED
 from workbench.jobs.runs import RunView, list_runs
 from workbench.mismatch.kept import ASKED, HEARD, Utterance, current, read_kept
+from workbench.mismatch.kinds import UNUSABLE
 from workbench.tui.services import Comparison, Judge, Progress, ScanResult
 from workbench.workers.client import Worker
 
@@ -85,6 +86,8 @@ class TextComparison:
         for kind, found in kept:
             now = current(kind, found, rows, table)
             findings += now.findings
+            if any(finding.get("rule") == UNUSABLE.name for finding in now.findings):
+                continue  # it told the rows no order that means anything
             # Of two judges, the worse opinion: both scales end at their farthest clip.
             farthest = max((value for value in now.suspicion.values()), default=0.0)
             nearest = min((value for value in now.suspicion.values()), default=0.0)
