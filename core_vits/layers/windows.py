@@ -2,8 +2,8 @@
 
 For GPUs. cuDNN computes a grouped convolution group by group, and its derivatives too: the scale discriminator with its
 up to 256 groups was thousands of kernels of a training step on an H100, and about half of their time. And for
-convolutions along one axis of an image, which the period discriminators are, it chose kernels that are far from what the
-card can do. A product is one kernel that the card does well; what it costs is a copy of the signal in which windows
+convolutions along one axis of an image, which the period discriminators are, it chose kernels that are far from what
+the card can do. A product is one kernel that the card does well; what it costs is a copy of the signal in which windows
 overlap.
 
 Legend: B utterances, C channels in, D channels out, G groups, K kernel size, R columns, X positions, W windows of an
