@@ -5,6 +5,7 @@ the recording to the cache: decode, resample, cut silence, phonemize, write (Pip
 what its cache holds). Piper's is its own code, in one process as it does it. Processes take turns, A B A B; a turn's
 imports are not counted, but those of the processes that it starts are. One core means that the process may use no
 other. Ours also prepares four times as many: what a clip more costs, and what is left of the time for the start.
+`each core apart` is one such process on each core at once: cores share caches, memory and clock, and more can't be had.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from statistics import mean
 
 import soundfile
 
@@ -62,14 +67,21 @@ def run(command: list[str], cores: set[int], folder: Path) -> dict[str, float]:
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
     cache = Path(tempfile.mkdtemp(dir=folder))
     done = subprocess.run(
-        [part if part != "CACHE" else str(cache) for part in command],
-        capture_output=True, text=True, env=environment, check=False, preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        ["taskset", "-c", ",".join(map(str, cores)), *(part if part != "CACHE" else str(cache) for part in command)],
+        capture_output=True, text=True, env=environment, check=False,
     )  # fmt: skip
     shutil.rmtree(cache)
     if done.returncode:
         sys.exit(f"{command[1]} failed: {done.stderr[-2000:]}")
     answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return answer
+
+
+def on_each(cores: list[int], prepare: Callable[[int], dict[str, float]]) -> dict[str, float]:
+    """On each core at once, each with all of the clips for itself; as if the cores had shared the clips."""
+    with ThreadPoolExecutor(len(cores)) as pool:
+        turns = list(pool.map(prepare, cores))
+    return {"wall": max(turn["wall"] for turn in turns) / len(turns), "cpu": mean(turn["cpu"] for turn in turns)}
 
 
 def main() -> None:
@@ -80,24 +92,31 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     peer = Path(os.environ.get("WORKBENCH_PEER_PYTHON") or REPO / ".venv-peer" / "bin" / "python")
     folder = Path(tempfile.mkdtemp(prefix="bench-prepare-"))
-    sides: dict[str, tuple[list[str], int]] = {
-        f"ours, {count} core{'s' * (count > 1)}": ([sys.executable, str(HERE / "prepare_of_ours.py")], count)
-        for count in sorted({1, len(cores)})
-    }
+    first = {cores[0]}
+
+    def ours(cores: set[int], table: str) -> dict[str, float]:
+        return run([sys.executable, str(HERE / "prepare_of_ours.py"), str(folder), "CACHE", table], cores, folder)
+
+    def theirs(table: str) -> dict[str, float]:
+        return run([str(peer), str(HERE / "prepare_of_piper.py"), str(folder), "CACHE", table], first, folder)
+
+    sides: dict[str, Callable[[str], dict[str, float]]] = {"ours, 1 core": partial(ours, first)}
+    if len(cores) > 1:
+        sides[f"ours, {len(cores)} cores"] = partial(ours, set(cores))
+        sides["each core apart"] = lambda table: on_each(cores, lambda core: ours({core}, table))
     if peer.is_file():
-        sides = {"Piper, 1 core": ([str(peer), str(HERE / "prepare_of_piper.py")], 1), **sides}
+        sides = {"Piper, 1 core": theirs, **sides}
     else:
         print(f"Piper's side needs its environment, which is not at {peer} (run `make peer`)")
     part: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-    whole: dict[str, list[dict[str, float]]] = {name: [] for name in sides if name.startswith("ours")}
+    whole: dict[str, list[dict[str, float]]] = {name: [] for name in sides if sides[name] is not theirs}
     load = os.getloadavg()[0]
     try:
         seconds = dataset(folder, TIMES * options.clips)
         for _ in range(options.turns):
             for table, seen in (("part.csv", part), ("metadata.csv", whole)):
                 for name in seen:
-                    command, count = sides[name]
-                    seen[name].append(run([*command, str(folder), "CACHE", table], set(cores[:count]), folder))
+                    seen[name].append(sides[name](table))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{options.clips} clips, {seconds / 60:.0f} min, medians of {options.turns} turns; load before: {load:.1f}\n")
