@@ -4,7 +4,8 @@
 
 One scan for each way to damage a dataset: `planted` clips are damaged, `found` of them are told on their line by an
 expected kind of finding, `beside` are findings on rows that nothing was planted on and that the same clips did not give
-before. The last scan has many defects at once. `clean` lists what is said of the clips as they are: each must be true.
+before. The last scan has many defects at once. `clean` lists what is said of the clips as they are: each must be true,
+and then what the scan of them cost, with its processes, and each rule of it.
 
 `recordings` and `asterisk` are made by `../shared/data/make_dataset.py` from Debian packages. With `--rival`, an
 interpreter that has audio-data-quality-toolkit from PyPI, its verdict on the same damaged recordings stands beside
@@ -20,12 +21,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import soundfile
+from bench_scan import used
 
 REPO = Path(__file__).parents[2]
 sys.path.insert(0, str(REPO / "tests"))
@@ -37,6 +40,7 @@ from planted.sounds import SOUNDS  # noqa: E402
 from planted.words import WORDS  # noqa: E402
 
 from workbench.workers.targets.health import scan  # noqa: E402
+from workbench.workers.targets.health_rules import Rules  # noqa: E402
 
 Findings = list[dict[str, Any]]
 
@@ -73,6 +77,33 @@ class Rival:
                 return set(json.loads(line))
         self._process = self._start()
         return {"crashes"}
+
+
+class Clock:
+    """CPU seconds of each rule, while it watches."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._asked = Rules._guarded
+
+    def __enter__(self) -> Clock:
+        def timed(rules: Rules, name: str, ask: Callable[[], Any]) -> list[Any]:
+            begin = time.process_time()
+            found = self._asked(rules, name, ask)
+            self.seconds[name] += time.process_time() - begin
+            return found
+
+        Rules._guarded = timed  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Rules._guarded = self._asked  # type: ignore[method-assign]
+
+    def tell(self, clips: int, whole: float) -> None:
+        """Milliseconds for a thousand clips."""
+        each = ", ".join(f"{name} {seconds / clips * 1e6:.0f}" for name, seconds in self.seconds.most_common())
+        rules = self.seconds.total() / clips * 1e6
+        print(f"  CPU ms for 1,000 clips: {whole / clips * 1e6:.0f} in all, {rules:.0f} of them the rules: {each}")
 
 
 class Bench:
@@ -191,10 +222,14 @@ def main() -> None:
         rival = Rival(options.rival) if options.rival else None
         if rival is None:
             print("no --rival given: only our own verdicts")
-        whole = Bench(source, folder / "whole", len(source.rows), None)
+        with Clock() as clock:
+            begin = used()
+            whole = Bench(source, folder / "whole", len(source.rows), None)
+            cpu = used() - begin
         print(f"{options.source}: {len(source.rows)} clips as they are")
         for item in whole.clean:
             print(f"  clean: {item['rule']} {item['subject']}: {item['message'][:150]}")
+        clock.tell(len(source.rows), cpu)
         if rival is not None:
             failed = Counter(
                 check for file, _ in source.rows[: options.clips] for check in rival.failed(source.audio / file)
