@@ -6,8 +6,9 @@ import argparse
 import hashlib
 import json
 import os
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ def run_health(args: argparse.Namespace, console: Console) -> int:
     if args.shard is not None:
         return _measure_shard(workspace, args, console)
     report = scan(workspace, console, executor=args.executor)
+    if workspace.file.exists():
+        report = _with_comparisons(report, workspace)
     if args.sarif is not None:
         _write_sarif(report, workspace, args.sarif)
     if args.language is not None:
@@ -66,6 +69,14 @@ def run_health(args: argparse.Namespace, console: Console) -> int:
     print_report(report, console, limit=None if args.all else _SHOWN_PER_KIND)
     bad = ("error", "warning") if args.strict else ("error",)
     return NO if any(finding["level"] in bad for finding in report["findings"]) else OK
+
+
+def _with_comparisons(report: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
+    """With what the last comparisons of recordings and texts found, as far as it holds."""
+    from workbench.mismatch.known import known_of, rows_of_scan, with_comparisons
+
+    table = Path(workspace.dataset.metadata).name
+    return with_comparisons(report, known_of(workspace.cache, table, rows_of_scan(report["utterances"])))
 
 
 def _workspace_of(path: Path) -> Workspace:
@@ -168,6 +179,18 @@ def print_report(report: Mapping[str, Any], console: Console, *, limit: int | No
     for name, value in report["summary"].items():
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             console.line(f"{name.replace('_', ' ')}: {round(value, 2) if isinstance(value, float) else value}")
+    for line in _comparisons(report):
+        console.line(line)
     counts = Counter(finding["severity"] for finding in findings)
     told = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
     console.line(f"findings: {told or 'none'}")
+
+
+def _comparisons(report: Mapping[str, Any]) -> Iterator[str]:
+    """Who compared recordings with their texts, and when; nothing where nobody could."""
+    for one in report.get("comparisons", ()):
+        then = time.strftime("%Y-%m-%d %H:%M", time.localtime(one["time"]))
+        told = f"{one['rows']} compared by {one['by']}, {then}; new or changed since: {one['changed']}"
+        yield f"recordings and texts: {told}"
+    if report.get("comparisons") == []:
+        yield "recordings and texts: not compared; `workbench mismatch` does"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
-from typing import Any
 
 from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
 from workbench.config import did_you_mean
@@ -66,11 +64,11 @@ class Rules:
             found += self._guarded(name, rule.finish)
         return found
 
-    def kinds(self) -> dict[str, dict[str, str]]:
+    def kinds(self) -> dict[str, dict[str, object]]:
         """Every kind of finding that may be in the report, by name."""
         own = [("", kind) for kind in (*OWN_KINDS, *CACHE, *self._failed)]
         all_kinds = own + [(spec.name, kind) for spec in self._specs for kind in spec.kinds]
-        return {kind.name: _kind_as_json(check, kind) for check, kind in all_kinds}
+        return {kind.name: kind.as_json(check) for check, kind in all_kinds}
 
     def _guarded(self, name: str, ask: Callable[[], Iterable[Finding]]) -> list[Finding]:
         """The findings of one rule; a rule that raises is reported once and asked no more."""
@@ -101,15 +99,3 @@ class Rules:
 def _those(known: Iterable[str]) -> str:
     there = ", ".join(sorted(known))
     return f"; there are: {there}" if there else "; the rules here have none"
-
-
-def _kind_as_json(check: str, kind: RuleKind) -> dict[str, Any]:
-    return {
-        "check": check,
-        "severity": str(kind.severity),
-        "level": kind.severity.level,
-        "summary": kind.summary,
-        "effect": kind.effect,
-        "fix": kind.fix,
-        "words": {name: asdict(words) for name, words in kind.words.items()},
-    }
