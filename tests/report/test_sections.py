@@ -52,6 +52,19 @@ def finding(severity: str, rule: str) -> dict[str, str]:
     return {"severity": severity, "rule": rule, "subject": "metadata.csv:3", "message": "is odd"}
 
 
+def test_a_cache_that_only_a_script_names_is_in_the_table_of_sizes_and_told(
+    make: Make, small: Path, tmp_path: Path
+) -> None:
+    cache = (small / ".cache").rename(tmp_path / "scratch of piper")
+    text = (small / "train_resume.sh").read_text()
+    (small / "second.sh").write_text(text.replace("$DATA_DIR/.cache", str(cache)))
+    report = make(small)
+    places = {row[0].value.key: row[3].value for row in section(report, "dataset").tables[0].rows}
+    assert places["kind.piper_cache"] == str(cache)
+    (small / "second.sh").unlink()
+    assert "kind.piper_cache" not in {row[0].value.key for row in section(make(small), "dataset").tables[0].rows}
+
+
 def test_findings_are_worded_in_the_language_of_the_report(make: Make, small: Path) -> None:
     words = {"summary": "шумно", "effect": "Голос выучит шум.", "fix": "Запишите заново.", "facts": ["{db} дБ"]}
     found = {**finding("warns", "signal.noise"), "evidence": {"db": 12.5}}

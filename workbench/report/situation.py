@@ -32,6 +32,7 @@ from workbench.report.recordings import Recordings, read_recordings
 from workbench.report.records import Text, say
 from workbench.report.saved import Inside, Saved, Voice, look_inside, read_checkpoints, read_voices
 from workbench.report.scanned import Scanned, read_scan
+from workbench.scan.named_caches import named_caches
 from workbench.scan.piper_cache import Cache, cache_folders, found_in, read_cache
 
 Scan = Callable[[Workspace], Mapping[str, Any]]
@@ -190,7 +191,7 @@ def read_situation(place: Path, scan: Scan | None) -> Situation:
         scan=found, scan_problem=why_not,
         comparisons=tuple(_comparisons(workspace, rows)), no_recognizer=_no_recognizer(workspace, has_file=has_file),
         checkpoints=saved,
-        voices=tuple(_voices(folder, workspace, runs)), caches=tuple(_caches(folder, workspace, adoption, rows)),
+        voices=tuple(_voices(folder, workspace, runs)), caches=tuple(_caches(folder, workspace, rows)),
         own_cache=_own_cache(workspace), runs=tuple(runs), event_files=tuple(_newest(events)),
         event_bytes=sum(map(_bytes, events)), machine=read_machine(),
         inside=look_inside(start.path) if start is not None and not start.problem else None,
@@ -291,10 +292,10 @@ def _voices(folder: Path, workspace: Workspace, runs: list[RunView]) -> list[Voi
     return read_voices(files, notes, workspace.voice.name)
 
 
-def _caches(folder: Path, workspace: Workspace, adoption: Adoption | None, rows: tuple[Row, ...]) -> list[Cache]:
+def _caches(folder: Path, workspace: Workspace, rows: tuple[Row, ...]) -> list[Cache]:
     """Piper's caches, where anything is in them."""
     own = workspace.cache.absolute()
-    here = cache_folders(folder, workspace, adoption)
+    here = cache_folders(folder, workspace, named_caches(folder, workspace))
     return [cache for place in here if (cache := read_cache(place, rows, alien=place != own)).clips]
 
 
