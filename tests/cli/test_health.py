@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_a_workspace_s_check_has_what_comparisons_found_of_rows_as_they_are(work
     outcome = workbench("health", "data", "--strict", "--sarif", "found.sarif")
     assert outcome.code == 1
     assert "warns   metadata.csv:5: says another" in outcome.out
-    assert "recordings and texts: 6 compared by hama 1.7.0, 2027-01-1" in outcome.out
+    assert "recordings and texts: 6 rows compared by hama 1.7.0, 2027-01-1" in outcome.out
     results = json.loads((folder / "found.sarif").read_bytes())["runs"][0]["results"]
     places = [item["locations"][0]["physicalLocation"] for item in results if item["ruleId"] == "mismatch.text"]
     assert [place["region"]["startLine"] for place in places] == [2, 5]
@@ -239,6 +240,10 @@ def test_findings_are_english_unless_another_language_is_chosen(workbench: Comma
     assert second["recording.missing"]["message"].startswith("записи нет")
     assert russian.json["kinds"]["recording.missing"]["fix"] == "Переименуйте файл или исправьте строку."
     assert english.code == russian.code == 1
+    assert list(english.json["summary"]) == list(russian.json["summary"])
+    assert english.json["summary"]["findings"] == russian.json["summary"]["findings"]
+    printed = workbench("health", "data", "--language", "ru").out.splitlines()
+    assert [line for line in printed if not re.search("[а-яё]", line.partition(": ")[0])] == []
     # What programs read stays as it is.
     assert (folder / "english.sarif").read_text() == (folder / "russian.sarif").read_text()
     assert data.is_dir()

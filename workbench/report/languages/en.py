@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from workbench.report.languages import en_health
 from workbench.report.languages.language import Language
 
 _SENTENCES = {
@@ -359,7 +360,7 @@ _SENTENCES = {
 
 ENGLISH = Language(
     name="en",
-    sentences=MappingProxyType(_SENTENCES),
+    sentences=MappingProxyType({**_SENTENCES, **en_health.SENTENCES}),
     nouns=MappingProxyType(
         {
             "warning": ("warning", "warnings"), "file": ("file", "files"), "row": ("row", "rows"),
@@ -368,7 +369,7 @@ ENGLISH = Language(
             "line": ("line", "lines"), "checkpoint": ("checkpoint", "checkpoints"), "epoch": ("epoch", "epochs"),
             "device": ("device", "devices"), "batch": ("batch", "batches"), "voice": ("voice", "voices"),
             "package": ("package", "packages"), "option": ("option", "options"), "layer": ("layer", "layers"),
-            "channel": ("channel", "channels"), "parameter": ("parameter", "parameters"),
+            "channel": ("channel", "channels"), "parameter": ("parameter", "parameters"), **en_health.NOUNS,
         }
     ),
     plural=lambda count: int(count != 1),

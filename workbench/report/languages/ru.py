@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from workbench.report.languages import ru_health
 from workbench.report.languages.language import Language
 
 _SENTENCES = {
@@ -366,7 +367,7 @@ def _plural(count: int) -> int:
 
 RUSSIAN = Language(
     name="ru",
-    sentences=MappingProxyType(_SENTENCES),
+    sentences=MappingProxyType({**_SENTENCES, **ru_health.SENTENCES}),
     nouns=MappingProxyType(
         {
             "warning": ("замечание", "замечания", "замечаний"), "file": ("файл", "файла", "файлов"),
@@ -378,7 +379,7 @@ RUSSIAN = Language(
             "batch": ("батч", "батча", "батчей"), "voice": ("голос", "голоса", "голосов"),
             "package": ("пакет", "пакета", "пакетов"), "option": ("параметр", "параметра", "параметров"),
             "layer": ("слой", "слоя", "слоёв"), "channel": ("канал", "канала", "каналов"),
-            "parameter": ("параметр", "параметра", "параметров"),
+            "parameter": ("параметр", "параметра", "параметров"), **ru_health.NOUNS,
         }
     ),
     plural=_plural,

@@ -8,6 +8,7 @@ from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Nee
 from workbench.config import did_you_mean
 from workbench.host import Host
 from workbench.workers.targets.health_kinds import CACHE, OWN_KINDS
+from workbench.workers.targets.health_russian import failed_rule
 
 
 class Rules:
@@ -85,6 +86,7 @@ class Rules:
             summary=f"the rule {name} failed",
             effect="What it looks for was not checked.",
             fix="See `workbench plugins`, and tell its author.",
+            words={"ru": failed_rule(name)},
         )
         self._failed.append(kind)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -93,6 +95,7 @@ class Rules:
             severity=kind.severity,
             subject=f"rule {name}",
             message=f"the rule stopped working ({reason}): what it looks for was not checked. See `workbench plugins`.",
+            evidence={"reason": reason},
         )
 
 
