@@ -117,6 +117,17 @@ def test_torch_for_a_newer_cuda_than_the_driver_s_is_an_error(make: Make, small:
     assert statement(make(small), "cuda.fits").verdict == Verdict.OK
 
 
+def test_memory_and_cores_name_what_limits_them(make: Make, small: Path) -> None:
+    job = dataclasses.replace(
+        MACHINE, memory=16 * 10**9, memory_by="/sys/fs/cgroup/memory.max", cores=3, cores_by="/sys/fs/cgroup/cpu.max"
+    )
+    facts = {fact.name: fact for fact in section(make(small, machine=job), "environment").facts}
+    assert (ENGLISH.quantity(facts["memory"].quantity), facts["memory"].evidence) == (
+        "16.0 GB", "/sys/fs/cgroup/memory.max",
+    )  # fmt: skip
+    assert (facts["cores"].quantity.value, facts["cores"].evidence) == (3, "/sys/fs/cgroup/cpu.max")
+
+
 def test_little_shared_memory_matters_in_a_container_with_several_processes(make: Make, small: Path) -> None:
     docker = dataclasses.replace(MACHINE, container="/.dockerenv", shared_memory=64 << 20)
     assert statement(make(small, machine=docker), "container.shared_memory").verdict == Verdict.WARNING
