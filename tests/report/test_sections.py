@@ -18,6 +18,8 @@ from core_vits.config import PRESETS
 from core_vits.manifest import Row
 from core_vits.needed_memory import PARAMETERS
 from core_vits.train.models import VoiceModels
+from workbench.adopt import adopt
+from workbench.config import with_overrides, write_workspace
 from workbench.report.document import document
 from workbench.report.languages import language
 from workbench.report.making import report_on
@@ -50,6 +52,23 @@ def scanned(*findings: dict[str, str], longest: float = 10.0, usable: int = 20) 
 
 def finding(severity: str, rule: str) -> dict[str, str]:
     return {"severity": severity, "rule": rule, "subject": "metadata.csv:3", "message": "is odd"}
+
+
+def test_recorded_steps_are_counted_where_they_are_on_and_said_not_to_be_measured(make: Make, small: Path) -> None:
+    adopted = adopt([str(small)]).workspace
+    assert "recorded_need" not in {fact.name for fact in section(make(small, scanned()), "remarks").facts}
+    write_workspace(with_overrides(adopted, {"training.cuda_graphs": True}))
+    report = make(small, scanned())
+    facts = {fact.name: fact for fact in section(report, "remarks").facts}
+    assert ENGLISH.quantity(facts["gpu_need"].quantity) == "estimate: 8.97 GB"
+    # Once more the batch, 6.59 GB, the gradients, 0.28 GB, and of 1.50 GB what is no weight, gradient or moment.
+    assert ENGLISH.quantity(facts["recorded_need"].quantity) == "estimate: 16.2 GB"
+    assert ENGLISH.text(facts["recorded_need"].evidence).endswith("arithmetic, not measured")
+    assert "memory.recorded" not in keys(report)
+    tight = dataclasses.replace(MACHINE, gpus=(dataclasses.replace(MACHINE.gpus[0], bytes=12 << 30),) * 2)
+    report = make(small, scanned(), machine=tight)
+    assert statement(report, "memory.enough").verdict == Verdict.OK
+    assert statement(report, "memory.recorded").verdict == Verdict.WARNING
 
 
 def test_a_cache_that_only_a_script_names_is_in_the_table_of_sizes_and_told(

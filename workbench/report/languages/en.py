@@ -124,6 +124,7 @@ _SENTENCES = {
     "fact.last_event": "last event",
     "fact.tags": "curves in it",
     "fact.gpu_need": "memory of a device",
+    "fact.recorded_need": "with recorded steps",
     "fact.disk_need": "disk for checkpoints",
     "fact.cache_need": "disk for the prepared data",
     "fact.epochs_an_hour": "epochs an hour",
@@ -170,6 +171,7 @@ _SENTENCES = {
         "{fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} a frame; the longest clip has "
         "{longest:seconds}). Measured on an H200 in {precision}"
     ),
+    "evidence.recorded": "a second batch and {again:bytes} of gradients and workspaces more; arithmetic, not measured",
     "evidence.disk_measured": "{best} best + {last} last + 1 being written, {one:bytes} each, as the newest one here",
     "evidence.disk_usual": "{best} best + {last} last + 1 being written, {one:bytes} each, usual for {quality}",
     "evidence.cache": "length × sample rate × 2 B",
@@ -352,6 +354,10 @@ _SENTENCES = {
     "memory.too_little": (
         "By the estimate, a device needs {need:bytes} with a batch of {batch}; the smallest GPU has {has:bytes}. Lower "
         "the batch."
+    ),
+    "memory.recorded": (
+        "By arithmetic, recorded steps need {need:bytes} together with others; the smallest GPU has {has:bytes}. The "
+        "run would give up recording. Lower the batch, or set cuda_graphs = false."
     ),
     "time.unknown": "How long a training takes is not known: no event file tells a speed.",
     "time.elsewhere": "The speed is that of {host}; this machine is {here}.",

@@ -124,6 +124,7 @@ _SENTENCES = {
     "fact.last_event": "последнее событие",
     "fact.tags": "кривые в нём",
     "fact.gpu_need": "память устройства",
+    "fact.recorded_need": "с записанными шагами",
     "fact.disk_need": "диск для чекпоинтов",
     "fact.cache_need": "диск для подготовленных данных",
     "fact.epochs_an_hour": "эпох в час",
@@ -170,6 +171,7 @@ _SENTENCES = {
         "{fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} на кадр; самая длинная запись: "
         "{longest:seconds}). Измерено на H200, {precision}"
     ),
+    "evidence.recorded": "ещё один батч и {again:bytes} градиентов и рабочей памяти; по расчёту, не измерено",
     "evidence.disk_measured": "лучших {best} + последних {last} + 1 в записи, по {one:bytes}, как у новейшего здесь",
     "evidence.disk_usual": "лучших {best} + последних {last} + 1 в записи, по {one:bytes}, как обычно для {quality}",
     "evidence.cache": "длительность × частота × 2 Б",
@@ -351,6 +353,10 @@ _SENTENCES = {
     "memory.enough": "По оценке устройству нужно {need:bytes}; у меньшего GPU {has:bytes}.",
     "memory.too_little": (
         "По оценке при батче {batch} устройству нужно {need:bytes}; у меньшего GPU {has:bytes}. Уменьшите батч."
+    ),
+    "memory.recorded": (
+        "По расчёту записанным шагам вместе с обычными нужно {need:bytes}; у меньшего GPU {has:bytes}. Запуск "
+        "откажется от записи. Уменьшите батч или поставьте cuda_graphs = false."
     ),
     "time.unknown": "Сколько займёт обучение, неизвестно: ни один файл событий не говорит о скорости.",
     "time.elsewhere": "Скорость измерена на машине {host}, а эта машина — {here}.",
