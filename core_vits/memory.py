@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+from core_vits.machine import free_bytes
 
 _ALLOCATION_FAILED = ("DefaultCPUAllocator", "ALLOC_FAILED", "ALLOCATION_FAILED", "CUDA error: out of memory")
 """In messages of errors that have no class of their own: of torch on a CPU, of cuBLAS, cuFFT, cuDNN and the driver."""
@@ -56,17 +56,6 @@ def available_bytes(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free) + int(torch.cuda.memory_reserved(device))
     return free_bytes()
-
-
-def free_bytes() -> int:
-    """Bytes of the machine that can be had without swapping; no limit where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return sys.maxsize
 
 
 def state_bytes(optimizers: Iterable[Optimizer], *, copies: bool) -> int:

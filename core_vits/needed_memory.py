@@ -27,6 +27,8 @@ CUDA_BYTES = 600_000_000
 """What CUDA takes for itself beside what torch reserves. By experience; not measured."""
 _SEGMENT = 8192
 _GRADIENT_BYTES = 4
+_HELD_BYTES = 16
+"""Of a parameter: weight, gradient and two moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class StepMemory:
     """Of a segment of 8,192 samples, however long the clip is."""
     a_frame: float
     """Of a frame that a clip is padded to."""
+    again: float = 0.0
+    """Of the fixed ones, what steps that are recorded need a second time: gradients and workspaces."""
 
     def bytes(self, clips: int, frames: int, segment_size: int = _SEGMENT) -> float:
         """Of a batch.
@@ -49,6 +53,16 @@ class StepMemory:
             segment_size: samples.
         """
         return self.fixed + clips * (self.a_clip * segment_size / _SEGMENT + self.a_frame * frames)
+
+    def recorded(self, clips: int, frames: int, segment_size: int = _SEGMENT) -> float:
+        """Of a batch that is trained both recorded and as usual (`core_vits.train.graphs`). Arithmetic, not measured.
+
+        A shape is trained as usual before it is recorded, and what that took stays with torch. Recordings have memory
+        of their own, in which they leave room for one another: that of the largest, with its workspaces. Their
+        gradients lie in fixed places, beside those of shapes that are not recorded yet.
+        """
+        as_usual = self.bytes(clips, frames, segment_size)
+        return as_usual + self.again + as_usual - self.fixed
 
 
 _FLOAT = {
@@ -77,5 +91,7 @@ def step_memory(quality: str, precision: str, *, devices: int = 1) -> StepMemory
         devices: processes that train together; with several, gradients travel in copies.
     """
     memory = (_FLOAT if precision == "32-true" else _MIXED)[quality]
-    copies = _GRADIENT_BYTES * sum(PARAMETERS[quality]) if devices > 1 else 0
-    return StepMemory(memory.fixed + copies, memory.a_clip, memory.a_frame)
+    parameters = sum(PARAMETERS[quality])
+    copies = _GRADIENT_BYTES * parameters if devices > 1 else 0
+    again = _GRADIENT_BYTES * parameters + max(0.0, memory.fixed - _HELD_BYTES * parameters)
+    return StepMemory(memory.fixed + copies, memory.a_clip, memory.a_frame, again)

@@ -37,7 +37,7 @@ from core_vits.archive import (
 )
 from core_vits.descriptions import ITEM_BYTES, PickleError, StorageNote, TensorNote
 from core_vits.errors import CheckpointFileError, in_one_line
-from core_vits.memory import free_bytes
+from core_vits.machine import free_bytes
 from core_vits.unpickle import follow, unfold
 
 LARGEST_TENSORS = 8_000_000_000

@@ -22,6 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
 from typing import Any, Protocol, TypeVar
 
+from core_vits.machine import cores
 from workbench.errors import EnvironmentProblem
 
 Piece = TypeVar("Piece")
@@ -110,11 +111,6 @@ def _ray_is_there() -> bool:
         return importlib.util.find_spec("ray") is not None
     except ValueError:  # a module of this name without a specification, None for instance
         return False
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class Here:

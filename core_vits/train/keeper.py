@@ -19,6 +19,7 @@ from core_vits.checkpoint import load_checkpoint, save_atomic, sweep_temporaries
 from core_vits.checkpoint_names import OPTIMIZERS, OWN_NAME
 from core_vits.errors import CheckpointFileError
 from core_vits.hold import remove_unless_held
+from core_vits.scores import Score, best_of
 from core_vits.train.callbacks import SavedCheckpoint
 from core_vits.train.settings import Position
 
@@ -35,7 +36,8 @@ class CheckpointKeeper:
 
         Args:
             folder: made if it is missing, but not its parent: a run that was removed is not made again.
-            keep_best: checkpoints with the lowest validation mel loss that stay.
+            keep_best: checkpoints that stay for the lowest validation mel loss, of validations over the same clips;
+                where these are too few, the best of earlier clips fill the number.
             keep_last: newest checkpoints that stay, at least 1.
             only_read: leave everything as it is; another process of the run saves.
         """
@@ -47,7 +49,7 @@ class CheckpointKeeper:
             sweep_temporaries(folder)
             self._adopt()
 
-    def save(self, payload: Mapping[str, Any], position: Position, kind: str, val_mel: float | None) -> SavedCheckpoint:
+    def save(self, payload: Mapping[str, Any], position: Position, kind: str, score: Score) -> SavedCheckpoint:
         """Save a checkpoint, note it, and remove those that need not be kept.
 
         Raises:
@@ -60,7 +62,7 @@ class CheckpointKeeper:
             "step": position.step,
             "optimizer_step": position.optimizer_step,
             "time": time.time(),
-            "val_mel": val_mel,
+            **score.as_record(),
             "kind": kind,
         }
         with contextlib.suppress(OSError):
@@ -76,7 +78,7 @@ class CheckpointKeeper:
             optimizer_step=position.optimizer_step,
             bytes=size,
             kind=kind,
-            val_mel=val_mel,
+            val_mel=score.loss,
         )
         return replace(saved, removed=tuple(self._prune(name)))
 
@@ -92,6 +94,11 @@ class CheckpointKeeper:
             except CheckpointFileError as error:
                 problem(str(error))
         return None
+
+    def scores(self) -> list[Score]:
+        """Of all checkpoints, the oldest first."""
+        records = self.known()
+        return [Score.of_record(records[name]) for name in sorted(records, key=lambda name: _age(self.folder / name))]
 
     def known(self) -> dict[str, dict[str, Any]]:
         """The last record of each file of ours that has not been taken away, oldest first."""
@@ -119,8 +126,9 @@ class CheckpointKeeper:
     def _prune(self, newest: str) -> list[Path]:
         records = self.known()
         by_age = sorted(records, key=lambda name: _age(self.folder / name), reverse=True)
-        scored = [name for name in by_age if isinstance(records[name].get("val_mel"), int | float)]
-        best = sorted(scored, key=lambda name: float(records[name]["val_mel"]))[: self._keep_best]
+        oldest_first = by_age[::-1]
+        ranked = best_of([Score.of_record(records[name]) for name in oldest_first])
+        best = [oldest_first[place] for place in ranked[: self._keep_best]]
         kept = {newest, *by_age[: self._keep_last], *best}
         removed = []
         for name in by_age:

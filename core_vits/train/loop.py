@@ -25,6 +25,7 @@ from lightning.fabric import Fabric
 from core_vits.checkpoint import load_checkpoint
 from core_vits.config import LossWeights, ModelConfig
 from core_vits.errors import CheckpointFileError
+from core_vits.scores import Score, told
 from core_vits.train.begin import RESUME, Choices, Known, carry_out, plan_begin
 from core_vits.train.callbacks import Callback, Progress, Sample, StepRecord, ValidationRecord
 from core_vits.train.data import TrainingData
@@ -116,6 +117,9 @@ class Trainer:
         self._window = MetricWindow()
         self._validation: Mapping[str, float] = {}
         self._validated: Position | None = None
+        self._score = Score()
+        self._scores = self._keeper.scores()
+        """Of all validations that the checkpoints here tell of, and of those since."""
         self._saved: Position | None = None
         self._last_good: Path | None = None
         self._failed_save = ""
@@ -352,7 +356,10 @@ class Trainer:
             samples = self._speak() if self._ranks.is_first else []
             if any(self._ranks.raised(samples is None)) or samples is None:
                 raise Interrupted
-            self._validation, self._validated = found.metrics, self.position
+            if message := told(self._scores, found.score):
+                self._problem(message)
+            self._scores.append(found.score)
+            self._validation, self._validated, self._score = found.metrics, self.position, found.score
             record = ValidationRecord(
                 metrics=found.metrics, clips=found.clips, clips_of=found.clips_of, samples=samples
             )
@@ -399,10 +406,8 @@ class Trainer:
             provenance=self._provenance,
             random_states=random_states,
         )
-        val_mel = self._validation.get("mel") if fresh else None
-        score = val_mel if val_mel is not None and math.isfinite(val_mel) else None
         try:
-            saved = self._keeper.save(payload, self.position, kind, score)
+            saved = self._keeper.save(payload, self.position, kind, self._score if fresh else Score())
         except CheckpointFileError as error:
             self._failed_save = str(error)
             if not last:

@@ -9,6 +9,7 @@ fit alone is left out and named, and how many clips a loss is the mean of goes w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from core_vits.dataset import LoadedBatch
 from core_vits.losses import Losses
 from core_vits.memory import give_back, is_out_of_memory, with_room
+from core_vits.scores import Score, digest_of
 from core_vits.synthesizer import Synthesizer
 from core_vits.train.callbacks import Sample
 from core_vits.train.data import Sentence, TrainingData
@@ -57,10 +59,15 @@ class Evaluated:
 
     losses: Losses
     """Means over the clips that fitted; empty when none did."""
-    clips: int
-    """How many did."""
+    keys: Sequence[str] = ()
+    """Of the clips that did."""
     skipped: Sequence[str] = ()
     """A line for each clip that did not, and was not told of before."""
+
+    @property
+    def clips(self) -> int:
+        """How many fitted."""
+        return len(self.keys)
 
 
 class RoomyEvaluation:
@@ -88,7 +95,7 @@ class RoomyEvaluation:
             torch.manual_seed(seed)
             losses, failed = self._attempt(parts)
             if failed is None:
-                return Evaluated(losses=losses, clips=sum(len(part.names) for part in parts), skipped=skipped)
+                return Evaluated(losses=losses, keys=[key for part in parts for key in part.keys], skipped=skipped)
             give_back(self._device)  # here, where all is gone that the error held
             if len(failed.names) > 1:
                 self._division.divide_above(cost_of(failed))
@@ -96,7 +103,7 @@ class RoomyEvaluation:
             else:
                 parts = [part for part in parts if part is not failed]
                 skipped += self._news(failed)
-        return Evaluated(losses={}, clips=0, skipped=skipped)
+        return Evaluated(losses={}, skipped=skipped)
 
     def _attempt(self, parts: Sequence[LoadedBatch]) -> tuple[Losses, LoadedBatch | None]:
         """The losses over all parts, or the part that did not fit."""
@@ -132,12 +139,26 @@ class Validated:
 
     metrics: Mapping[str, float]
     """Mean losses over the clips that fitted; empty when there were none."""
-    clips: int
-    """How many that were."""
+    keys: Sequence[str]
+    """Of these clips."""
     clips_of: int
     """How many there are."""
     skipped: Sequence[str]
     """A line for each clip that did not fit for the first time."""
+
+    @property
+    def clips(self) -> int:
+        """How many the means are over."""
+        return len(self.keys)
+
+    @property
+    def score(self) -> Score:
+        """What a checkpoint is compared by."""
+        mel = self.metrics.get("mel")
+        return Score(
+            loss=mel if mel is not None and math.isfinite(mel) else None, over=digest_of(self.keys),
+            clips=self.clips, clips_of=self.clips_of,
+        )  # fmt: skip
 
 
 def validate(
@@ -158,8 +179,9 @@ def validate(
     """
     window, total = MetricWindow(), data.validation_batches
     batches = iter(data.validation() if total else ())
-    clips = clips_of = 0
+    keys: list[str] = []
     skipped: list[str] = []
+    clips_of = 0
     # All go through the same number of rounds, also who has nothing left in the last one.
     for first in range(0, total, ranks.count):
         if any(ranks.raised(must_stop())):
@@ -169,12 +191,13 @@ def validate(
         if batch is not None:
             found = evaluation.evaluate(batch, seed + first + ranks.index)
             window.add(found.losses, weight=float(found.clips))
-            clips, clips_of = clips + found.clips, clips_of + len(batch.names)
+            clips_of += len(batch.names)
+            keys += found.keys
             skipped += found.skipped
-    everywhere = ranks.gather((window.fetch_sums(), clips, clips_of, skipped))
+    everywhere = ranks.gather((window.fetch_sums(), keys, clips_of, skipped))
     return Validated(
         metrics=merged_means([sums for sums, *_ in everywhere]),
-        clips=sum(heard for _, heard, *_ in everywhere),
+        keys=[key for _, heard, *_ in everywhere for key in heard],
         clips_of=sum(there for *_, there, _ in everywhere),
         skipped=[line for *_, lines in everywhere for line in lines],
     )

@@ -26,6 +26,8 @@ class MemoryRule:
         limits = Limits(dataset)
         self._has = limits["gpu_gb"] * 1e9 or float(dataset.gpu_bytes)
         self._memory = step_memory(dataset.quality, dataset.precision, devices=dataset.devices)
+        # In 16-mixed nothing is recorded.
+        self._records = dataset.cuda_graphs and dataset.precision != "16-mixed"
         self._gathered = Gathered(dataset, KINDS)
         self._clips: dict[int, Utterance] = {}
 
@@ -36,7 +38,7 @@ class MemoryRule:
         return ()
 
     def finish(self) -> Iterator[Finding]:
-        """Clips that do not fit alone; else, the largest batch."""
+        """Clips that do not fit alone; else, the largest batch, recorded as well where steps are."""
         if not self._clips:
             return
         for clip in self._clips.values():
@@ -62,26 +64,36 @@ class MemoryRule:
         batches = largest_batches(self._dataset, {row: clip.frames or 0 for row, clip in self._clips.items()})
         sizes = [(self._need(len(batch), max(batch)), len(batch), max(batch)) for batch in batches]
         need, clips, frames = max(sizes, default=(0.0, 0, 0))
+        evidence: dict[str, Value] = {
+            "need": round(need),
+            "has": round(self._has),
+            "clips": clips,
+            "frames": frames,
+            "batch_size": self._dataset.batch_size,
+            "batching": self._dataset.batching,
+            "quality": self._dataset.quality,
+            "precision": self._dataset.precision,
+            "segment": self._dataset.segment_size,
+        }
+        largest = f"the largest batch, {clips} clips of up to {frames} frames, needs about"
+        has, table = f"the GPU has {self._has / 1e9:.1f} GB", self._dataset.metadata.name
         if need > self._has:
+            what = f"{largest} {need / 1e9:.1f} GB ({self._how()}), {has}"
+            yield worded(KINDS["memory.batch"], table, what, evidence)
+        elif self._records and (both := self._need_recorded(clips, frames)) > self._has:
             what = (
-                f"the largest batch, {clips} clips of up to {frames} frames, needs about {need / 1e9:.1f} GB "
-                f"({self._how()}), the GPU has {self._has / 1e9:.1f} GB"
+                f"{largest} {need / 1e9:.1f} GB, and recorded as well about {both / 1e9:.1f} GB ({self._how()}; by "
+                f"arithmetic, not measured), {has}"
             )
-            evidence: dict[str, Value] = {
-                "need": round(need),
-                "has": round(self._has),
-                "clips": clips,
-                "frames": frames,
-                "batch_size": self._dataset.batch_size,
-                "batching": self._dataset.batching,
-                "quality": self._dataset.quality,
-                "precision": self._dataset.precision,
-                "segment": self._dataset.segment_size,
-            }
-            yield worded(KINDS["memory.batch"], self._dataset.metadata.name, what, evidence)
+            yield worded(
+                KINDS["memory.graphs"], table, what, {**evidence, "need": round(both), "unrecorded": round(need)}
+            )
 
     def _need(self, clips: int, frames: int) -> float:
         return CUDA_BYTES + self._memory.bytes(clips, frames, self._dataset.segment_size)
+
+    def _need_recorded(self, clips: int, frames: int) -> float:
+        return CUDA_BYTES + self._memory.recorded(clips, frames, self._dataset.segment_size)
 
     def _how(self) -> str:
         return f"quality {self._dataset.quality}, {self._dataset.precision}, segment {self._dataset.segment_size}"
@@ -90,10 +102,12 @@ class MemoryRule:
         """Whether a batch could be, by the longest clip and the mean; without torch."""
         frames = [clip.frames or 0 for clip in self._clips.values()]
         clips = self._dataset.batch_size
+        need = self._need_recorded if self._records else self._need
         if self._dataset.batching != BUCKETS:
-            return self._need(clips, max(frames)) > self._has
+            return need(clips, max(frames)) > self._has
         cost = _UNEVEN * clips * (_CLIP_FRAMES + sum(frames) / len(frames))
-        return CUDA_BYTES + self._memory.fixed + cost * _a_frame(self._memory, self._dataset.segment_size) > self._has
+        batch = cost * _a_frame(self._memory, self._dataset.segment_size)
+        return need(0, 0) + (2 if self._records else 1) * batch > self._has
 
 
 def _a_frame(memory: StepMemory, segment_size: int) -> float:

@@ -316,6 +316,18 @@ def test_folders_of_ours_get_in_the_way_of_nothing(folder: Path) -> None:
     assert fit(f"--data.cache_dir={folder}/.workbench/cache").workspace.paths.cache == ".workbench/cache-2"
 
 
+def test_a_cache_that_lies_where_nobody_would_look_is_named(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("scratch") / "prepared"
+    elsewhere.mkdir()
+    assert fit(f"--data.cache_dir={elsewhere}").workspace.paths.piper_cache == str(elsewhere)
+    (folder / "clips").mkdir()
+    assert fit("--data.cache_dir=clips").workspace.paths.piper_cache == "clips"
+    assert fit(f"--data.cache_dir={folder}/.cache").workspace.paths.piper_cache == ""
+    assert fit("--data.cache_dir=/nowhere/at/all").workspace.paths.piper_cache == ""
+
+
 def test_recordings_beside_the_table_need_no_folder(folder: Path) -> None:
     (folder / "one.wav").hardlink_to(folder / "wavs" / "felix_000000.wav")
     (folder / "table.csv").write_text("one|Раз.\nmissing|Два.\n", encoding="utf-8")

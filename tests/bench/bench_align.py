@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core_vits import _align
+from core_vits import _align, machine
 from core_vits.align import align, maximum_path
 from core_vits.synthesizer import alignment_score
 
@@ -277,7 +277,7 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cores = len(os.sched_getaffinity(0))
+    cores = machine.cores()
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--threads", type=int, default=min(2, cores), help="beside one (default: %(default)s)")
     parser.add_argument("--ragged", action="store_true", help="lengths from half to all of the padded ones")

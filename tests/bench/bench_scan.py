@@ -27,7 +27,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from workbench.executors import Processes, cores
+from core_vits.machine import cores
+from workbench.executors import Processes
 from workbench.scan.decoding import examine_all, lost
 from workbench.workers import Worker
 from workbench.workers.health_report import scan_with

@@ -18,6 +18,7 @@ import torch
 
 from core_vits.config import PRESETS, LossWeights, ModelConfig
 from core_vits.dataset import Batch
+from core_vits.machine import cores
 from core_vits.train.distributed import compute_threads, make_fabric
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     options = parser.parse_args()
     config = PRESETS[options.quality]
-    torch.set_num_threads(options.threads or compute_threads(config, len(os.sched_getaffinity(0))))
+    torch.set_num_threads(options.threads or compute_threads(config, cores()))
     settings = TrainSettings(accelerator="cpu")
     models = VoiceModels(config).train()
     optimization = Optimization(models.model_g.parameters(), models.judges(), settings)

@@ -95,6 +95,28 @@ def test_little_disk_is_warned_of_and_none_blocks(
     assert found.evidence["free_bytes"] == int(free)
 
 
+def test_memory_and_cores_are_those_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    (found,) = machine.check_memory(tmp_path)
+    assert (found.severity, found.message) == (Severity.INFO, "the system does not say how much there is; 8 cores")
+    group = tmp_path / "sys" / "fs" / "cgroup"
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    group.mkdir(parents=True)
+    (tmp_path / "proc" / "meminfo").write_text("MemTotal: 500000000 kB\nMemAvailable: 400000000 kB\n")
+    (tmp_path / "proc" / "self" / "cgroup").write_text("0::/\n")
+    (tmp_path / "proc" / "self" / "mountinfo").write_text("31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    (found,) = machine.check_memory(tmp_path)
+    assert found.message == "512.0 GB, of which 409.6 GB can be had; 8 cores"
+    (group / "memory.max").write_text("16000000000\n")
+    (group / "memory.current").write_text("4000000000\n")
+    (group / "cpu.max").write_text("100000 100000\n")
+    (found,) = machine.check_memory(tmp_path)
+    assert found.severity == Severity.OK
+    assert found.message == (
+        f"16.0 GB, of which 12.0 GB can be had; 1 core; limited by {group}/memory.max and {group}/cpu.max"
+    )
+
+
 def test_a_place_that_takes_no_runs_blocks(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     (found,) = machine.check_disk(tmp_path / "runs")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scan_sounds import speech, write
 
+from core_vits.manifest import read_metadata
+from workbench.api import Finding, Severity
 from workbench.config import propose_workspace
+from workbench.mismatch.kept import HEARD, Judged, keep, stamp_before
 
 from .conftest import HEAD, Command, copy_demo
 
@@ -113,6 +117,58 @@ def test_a_part_is_measured_and_nothing_judged(workbench: Command, folder: Path)
     assert workbench("health", "data", "--shard", "2").code == 2
 
 
+# --- what comparisons of recordings with their texts found ---
+
+
+def keep_comparison(data: Path, cache: Path, *lines: int) -> None:
+    found = [
+        Finding(rule="mismatch.text", severity=Severity.WARNS, subject=f"metadata.csv:{line}", message="says another",
+                evidence={"distance": 0.9, "threshold": 0.7, "heard": "a", "expected": "b"}).as_json()
+        for line in lines
+    ]  # fmt: skip
+    judged = [
+        Judged(row=row.line, file=row.file, text=row.text, stamp=stamp_before(data / "wavs" / row.file, 4e9),
+               suspicion=0.5)
+        for row in read_metadata(data / "metadata.csv").rows
+    ]  # fmt: skip
+    keep(cache, HEARD, "hama 1.7.0", found, judged, read=1.8e9)
+
+
+def test_a_workspace_s_check_has_what_comparisons_found_of_rows_as_they_are(workbench: Command, folder: Path) -> None:
+    rows, files, _ = LAYOUTS["two columns"]
+    data = layout(folder / "data", rows, files)
+    (data / "workbench.toml").write_text(
+        HEAD + "[audio]\nsample_rate = 16000\n[training]\nbatch_size = 4\nvalidation_split = 0.2\n"
+    )
+    never = workbench("health", "data")
+    assert "recordings and texts: not compared; `workbench mismatch` does" in never.out
+    assert workbench("health", "data", "--strict").code == 0
+    keep_comparison(data, data / ".cache", 2, 5)
+    outcome = workbench("health", "data", "--strict", "--sarif", "found.sarif")
+    assert outcome.code == 1
+    assert "warns   metadata.csv:5: says another" in outcome.out
+    assert "recordings and texts: 6 rows compared by hama 1.7.0, 2027-01-1" in outcome.out
+    results = json.loads((folder / "found.sarif").read_bytes())["runs"][0]["results"]
+    places = [item["locations"][0]["physicalLocation"] for item in results if item["ruleId"] == "mismatch.text"]
+    assert [place["region"]["startLine"] for place in places] == [2, 5]
+    russian = workbench("health", "data", "--language", "ru").out
+    assert "metadata.csv:2: запись от своего текста так же далека, как от любого другого: расстояние 0,9" in russian
+    write(data / "wavs" / "5.wav", speech(9))
+    report = workbench("health", "data", "--json").json
+    assert [item["subject"] for item in report["findings"] if item["rule"] == "mismatch.text"] == ["metadata.csv:2"]
+    assert [(one["by"], one["rows"], one["changed"]) for one in report["comparisons"]] == [("hama 1.7.0", 5, 1)]
+
+
+def test_a_plain_folder_has_no_comparisons(workbench: Command, folder: Path) -> None:
+    rows, files, _ = LAYOUTS["two columns"]
+    data = layout(folder / "data", rows, files)
+    keep_comparison(data, data / ".cache", 2)
+    outcome = workbench("health", "data", "--json")
+    assert "comparisons" not in outcome.json
+    assert not [item for item in outcome.json["findings"] if item["rule"].startswith("mismatch.")]
+    assert "recordings and texts" not in workbench("health", "data").out
+
+
 # --- SARIF ---
 
 
@@ -184,6 +240,10 @@ def test_findings_are_english_unless_another_language_is_chosen(workbench: Comma
     assert second["recording.missing"]["message"].startswith("записи нет")
     assert russian.json["kinds"]["recording.missing"]["fix"] == "Переименуйте файл или исправьте строку."
     assert english.code == russian.code == 1
+    assert list(english.json["summary"]) == list(russian.json["summary"])
+    assert english.json["summary"]["findings"] == russian.json["summary"]["findings"]
+    printed = workbench("health", "data", "--language", "ru").out.splitlines()
+    assert [line for line in printed if not re.search("[а-яё]", line.partition(": ")[0])] == []
     # What programs read stays as it is.
     assert (folder / "english.sarif").read_text() == (folder / "russian.sarif").read_text()
     assert data.is_dir()

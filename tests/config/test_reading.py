@@ -212,7 +212,7 @@ def test_the_workspace_file_of_the_repository_is_one(repo: Path) -> None:
 
 def test_an_unknown_key_that_looks_like_none_is_refused_with_what_there_is(folder: Path) -> None:
     assert refusal(folder, HEAD + "[paths]\nzzz = 1\n").endswith(
-        "unknown key 'zzz' in [paths]; there are: runs, cache, voices, piper_runs"
+        "unknown key 'zzz' in [paths]; there are: runs, cache, voices, piper_runs, piper_cache"
     )
     assert refusal(folder, HEAD + "[training]\nzzz = 1\n").endswith(
         "the page 'workspace' of the manual (F1) lists all settings"

@@ -15,6 +15,7 @@ from training_parts import CONFIG, MadeUpData, Notes, StopAt, settings
 from core_vits.checkpoint import EXTRAS_KEY, architecture_from_state_dict, load_checkpoint, save_atomic
 from core_vits.config import PRESETS, ModelConfig
 from core_vits.errors import CheckpointFileError
+from core_vits.scores import Score
 from core_vits.synthesizer import Synthesizer
 from core_vits.train import keeper as keeper_module
 from core_vits.train import loop
@@ -276,28 +277,53 @@ class TestRetention:
         foreign.write_text("not ours")
         payload = {"state_dict": {"w": torch.zeros(1)}}
         for step, mel in enumerate([5.0, 1.0, 4.0, 2.0, 3.0, None], start=1):
-            keeper.save(payload, Position(epoch=step, step=step), "epoch", mel)
+            keeper.save(payload, Position(epoch=step, step=step), "epoch", Score(loss=mel))
         left = {path.name for path in tmp_path.glob("*.ckpt")}
         assert left == {foreign.name, "epoch=1-step=4.ckpt", "epoch=3-step=8.ckpt", "epoch=5-step=12.ckpt"}
+
+    def test_a_lower_loss_over_fewer_clips_takes_no_place_of_the_best(self, tmp_path: Path) -> None:
+        keeper = keeper_module.CheckpointKeeper(tmp_path, keep_best=2, keep_last=1)
+        payload = {"state_dict": {"w": torch.zeros(1)}}
+        few = {"over": "few", "clips": 9, "clips_of": 10}
+        scores = [Score(loss=loss, over="all", clips=10, clips_of=10) for loss in (5.0, 4.0)]
+        for step, score in enumerate([*scores, Score(loss=1.0, **few), scores[0], scores[0]], start=1):
+            keeper.save(payload, Position(epoch=step, step=step), "epoch", score)
+            if step == 3:
+                assert len(list(tmp_path.glob("*.ckpt"))) == 3, "the newest stays beside the two best"
+        assert {int(name.split("=")[1].split("-")[0]) for name in keeper.known()} == {1, 4}
+
+    def test_when_less_fits_for_good_a_new_best_begins_and_the_old_ones_make_room_one_by_one(
+        self, tmp_path: Path
+    ) -> None:
+        keeper = keeper_module.CheckpointKeeper(tmp_path, keep_best=3, keep_last=1)
+        payload = {"state_dict": {"w": torch.zeros(1)}}
+        scores = [Score(loss=loss, over="all", clips=10, clips_of=10) for loss in (1.0, 1.1, 1.2)]
+        scores += [Score(loss=loss, over="few", clips=9, clips_of=10) for loss in (2.0, 1.9, 1.8, 1.7)]
+        kept = []
+        for step, score in enumerate(scores, start=1):
+            keeper.save(payload, Position(epoch=step, step=step), "epoch", score)
+            kept.append({int(name.split("=")[1].split("-")[0]) + 1 for name in keeper.known()})
+        assert kept[2:] == [{1, 2, 3}, {1, 2, 3, 4}, {1, 4, 5}, {4, 5, 6}, {5, 6, 7}]
+        assert [score.over for score in keeper.scores()] == ["few"] * 3
 
     def test_nothing_is_removed_when_the_new_one_could_not_be_saved(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         keeper = keeper_module.CheckpointKeeper(tmp_path, keep_best=0, keep_last=1)
         payload = {"state_dict": {"w": torch.zeros(1)}}
-        keeper.save(payload, Position(epoch=1, step=1), "epoch", None)
+        keeper.save(payload, Position(epoch=1, step=1), "epoch", Score())
         monkeypatch.setattr(keeper_module, "save_atomic", _full_disk)
         with pytest.raises(CheckpointFileError):
-            keeper.save(payload, Position(epoch=2, step=2), "epoch", None)
+            keeper.save(payload, Position(epoch=2, step=2), "epoch", Score())
         assert [path.name for path in tmp_path.glob("*.ckpt")] == ["epoch=0-step=2.ckpt"]
 
     def test_a_torn_line_of_the_index_hides_no_other(self, tmp_path: Path) -> None:
         keeper = keeper_module.CheckpointKeeper(tmp_path, keep_best=0, keep_last=5)
         payload = {"state_dict": {"w": torch.zeros(1)}}
-        keeper.save(payload, Position(epoch=1, step=1), "epoch", None)
+        keeper.save(payload, Position(epoch=1, step=1), "epoch", Score())
         with (tmp_path / "index.jsonl").open("a") as index:
             index.write('{"file": "epoch=')
-        keeper.save(payload, Position(epoch=2, step=2), "epoch", None)
+        keeper.save(payload, Position(epoch=2, step=2), "epoch", Score())
         assert list(keeper.known()) == ["epoch=0-step=2.ckpt", "epoch=1-step=4.ckpt"]
 
     def test_a_file_whose_saver_died_before_its_line_is_noted_at_the_next_start(
@@ -306,7 +332,7 @@ class TestRetention:
         keeper = keeper_module.CheckpointKeeper(tmp_path, keep_best=0, keep_last=1)
         monkeypatch.setattr(keeper, "_note", _die)
         with pytest.raises(KeyboardInterrupt):
-            keeper.save({"state_dict": {"w": torch.zeros(1)}}, Position(epoch=1, step=1), "epoch", 1.5)
+            keeper.save({"state_dict": {"w": torch.zeros(1)}}, Position(epoch=1, step=1), "epoch", Score(loss=1.5))
         assert keeper.known() == {}
         again = keeper_module.CheckpointKeeper(tmp_path, keep_best=0, keep_last=1)
         assert again.known()["epoch=0-step=2.ckpt"]["val_mel"] == 1.5

@@ -105,17 +105,18 @@ def test_a_validation_that_is_divided_finds_the_same_means(found: dict[str, Any]
     alone = found["1-0"]["validation"]
     assert found["2-0"]["validation"] == found["2-1"]["validation"]
     assert found["2-0"]["validation"]["metrics"] == pytest.approx(alone["metrics"], rel=TOLERANCE)
-    assert (alone["clips"], alone["clips_of"], alone["skipped"]) == (6, 6, [])
+    assert (len(alone["keys"]), alone["clips_of"], alone["skipped"]) == (6, 6, [])
+    assert sorted(found["2-0"]["validation"]["keys"]) == sorted(alone["keys"]), "so their losses may be compared"
 
 
 def test_a_process_whose_memory_is_full_in_validation_keeps_nobody_waiting(found: dict[str, Any]) -> None:
     """The second process looks at one of three batches of two clips, here clip by clip; then at none of them."""
     for rank in ("2-0", "2-1"):
         divided, nothing = (found[rank][f"validation of {what}"] for what in ("clips", "nothing"))
-        assert (divided["clips"], divided["clips_of"], divided["skipped"]) == (6, 6, [])
+        assert (len(divided["keys"]), divided["clips_of"], divided["skipped"]) == (6, 6, [])
         assert divided["metrics"] != found[rank]["validation"]["metrics"], "parts draw numbers of their own"
         assert divided["metrics"] == pytest.approx(found[rank]["validation"]["metrics"], rel=0.1)
-        assert (nothing["clips"], nothing["clips_of"]) == (4, 6)
+        assert (len(nothing["keys"]), nothing["clips_of"]) == (4, 6)
         assert [line.split(":")[0] for line in nothing["skipped"]] == ["a", "b"]
     assert found["1-0"]["validation of nothing"]["metrics"] == {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from training_parts import CONFIG, MadeUpData, Notes, settings
 
 from core_vits.config import LossWeights
 from core_vits.dataset import Batch, CachedBatch, Collate
+from core_vits.scores import compared_over, digest_of
 from core_vits.synthesizer import Synthesizer
 from core_vits.train.data import Sentence
 from core_vits.train.distributed import make_fabric
+from core_vits.train.keeper import CheckpointKeeper
 from core_vits.train.loop import Trainer
 from core_vits.train.models import VoiceModels
 from core_vits.train.optim import Optimization
@@ -163,10 +166,10 @@ def test_a_sentence_that_does_not_fit_is_tried_twice_and_the_others_are_spoken(
     assert told == (expected if times == 2 else [])
 
 
-def trainer_of(folder: Path, heard: Notes) -> Trainer:
-    """A step, a validation, a step and a validation."""
+def trainer_of(folder: Path, heard: Notes, epochs: int = 2) -> Trainer:
+    """A step and a validation in each epoch."""
     torch.set_num_threads(1)
-    return Trainer(settings(epochs=2), CONFIG, MadeUpData(batches=1), folder, callbacks=[heard])
+    return Trainer(settings(epochs=epochs), CONFIG, MadeUpData(batches=1), folder, callbacks=[heard])
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +229,56 @@ def test_a_run_whose_validation_lacks_memory_trains_on_as_if_nothing_had_been(
         assert (validation.clips, validation.clips_of, len(validation.samples)) == (clips, 2, spoken)
         assert bool(validation.metrics) == bool(clips)
     assert [problem[: len(start)] for problem, start in zip(heard.problems, problems, strict=True)] == problems
+
+
+def lacking(trainer: Trainer, at: set[int]) -> None:
+    """Let the longer clip of each validation of these fail alone."""
+
+    def refuse(_: object, inputs: tuple[Tensor, ...]) -> None:
+        if not torch.is_grad_enabled() and len(trainer._scores) in at and inputs[2].shape[2] >= 24:
+            raise torch.OutOfMemoryError(FULL)
+
+    trainer.models.model_g.register_forward_pre_hook(refuse)
+
+
+@pytest.mark.parametrize(
+    ("at", "said", "best"),
+    [
+        ({1}, ["it does not count, unless"], "all"),
+        ({1, 2}, ["it does not count, unless", "the best is chosen anew"], "few"),
+        (set(), [], "all"),
+    ],
+)
+def test_a_validation_over_fewer_clips_is_told_and_the_best_is_chosen_of_the_same_clips(
+    at: set[int], said: list[str], best: str, tmp_path: Path
+) -> None:
+    heard = Notes()
+    trainer = trainer_of(tmp_path, heard, epochs=3)
+    lacking(trainer, at)
+    assert trainer.fit() == "completed"
+    told = [problem for problem in heard.problems if problem.startswith("this validation is over")]
+    assert len(told) == len(said)
+    for line, part in zip(told, said, strict=True):
+        assert line.startswith(
+            "this validation is over 1 of 2 clips, those that the best checkpoint was chosen by were"
+        )
+        assert part in line
+    assert [validation.clips for validation in heard.validations] == [1 if number in at else 2 for number in range(3)]
+    records = CheckpointKeeper(tmp_path, keep_best=3, keep_last=3).scores()
+    assert [score.clips for score in records] == [1 if number in at else 2 for number in range(3)]
+    assert records[0].over == digest_of(["a", "b"])
+    assert compared_over(records) == digest_of(["a", "b"] if best == "all" else ["b"])
+
+
+def test_a_run_that_goes_on_with_other_clips_says_so(tmp_path: Path) -> None:
+    first, second = Notes(), Notes()
+    trainer_of(tmp_path, first, epochs=1).fit()
+    again = trainer_of(tmp_path, second, epochs=2)
+    real = again._data._batch  # type: ignore[attr-defined]
+    again._data._batch = lambda seed: replace(real(seed), keys=("a", "c"))  # type: ignore[attr-defined]
+    again.fit()
+    (told,) = [problem for problem in second.problems if problem.startswith("this validation is over")]
+    assert told == (
+        "this validation is over 2 clips, those that the best checkpoint was chosen by were over 2, and not the same "
+        "ones: they are not compared, and the best is chosen anew from here on"
+    )

@@ -10,6 +10,8 @@ import pytest
 
 from workbench.api import HealthRuleSpec, KindWords, RuleKind
 from workbench.host import Host
+from workbench.mismatch import russian as mismatch_russian
+from workbench.mismatch.kinds import KINDS as MISMATCH
 from workbench.report.findings import translated, worded
 from workbench.report.languages import language
 from workbench.workers.targets import health_russian
@@ -21,9 +23,9 @@ RUSSIAN = language("ru")
 
 
 def kinds() -> list[RuleKind]:
-    """Of our own rules, and of the scan."""
+    """Of our own rules, of the scan, and of comparisons of texts."""
     specs = [registered.spec for registered in Host.load(None).health_rules() if registered.plugin == "health"]
-    return [*OWN_KINDS, *CACHE, *(kind for spec in specs for kind in spec.kinds)]
+    return [*OWN_KINDS, *CACHE, *MISMATCH, *(kind for spec in specs for kind in spec.kinds)]
 
 
 def texts() -> Iterator[tuple[str, KindWords]]:
@@ -34,6 +36,7 @@ def test_no_kind_lacks_its_russian_words_and_none_of_them_is_stale() -> None:
     assert {kind.name for kind in kinds() if "ru" not in kind.words} == set()
     ours = {spec.name for spec in kinds()}
     assert set(russian.RUSSIAN) - ours == set()
+    assert set(mismatch_russian.RUSSIAN) == {kind.name for kind in MISMATCH}
     assert set(health_russian.RUSSIAN) - {kind.name for kind in (*OWN_KINDS, *CACHE)} == set()
 
 
@@ -47,7 +50,7 @@ def test_the_words_are_russian_sentences() -> None:
 
 
 def test_what_was_measured_has_formats_that_there_are() -> None:
-    known = {"", "seconds", "hertz", "bytes", "share", "exact", "time", *RUSSIAN.nouns}
+    known = {"", "plain", "seconds", "hertz", "bytes", "share", "exact", "time", *RUSSIAN.nouns}
     for name, words in texts():
         for fact in words.facts:
             fields = [(field, spec) for _, field, spec, _ in string.Formatter().parse(fact) if field is not None]

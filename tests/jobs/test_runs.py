@@ -23,11 +23,15 @@ def make(folder: Path, **status: object) -> Path:
     return folder
 
 
-def checkpoint(run: Path, name: str, *, val_mel: float | None = None, noted: bool = True, size: int = 10) -> None:
+def checkpoint(
+    run: Path, name: str, *, val_mel: float | None = None, noted: bool = True, size: int = 10, **more: object
+) -> None:
     path = run / "checkpoints" / name
     path.write_bytes(b"x" * size)
     if noted:
-        append_line(path.parent / "index.jsonl", {"file": name, "time": 5.0, "val_mel": val_mel, "kind": "epoch"})
+        append_line(
+            path.parent / "index.jsonl", {"file": name, "time": 5.0, "val_mel": val_mel, "kind": "epoch", **more}
+        )
 
 
 @pytest.fixture
@@ -129,6 +133,19 @@ def test_checkpoints_are_listed_oldest_first_and_the_best_is_marked(tmp_path: Pa
     best = read_run(folder).best
     assert best is not None
     assert best.epoch == 2
+
+
+def test_the_best_is_chosen_of_validations_over_the_same_clips(tmp_path: Path) -> None:
+    folder = make(tmp_path / "r")
+    whole, part = ({"val_over": over, "val_clips": clips, "val_clips_of": 9} for over, clips in (("a", 9), ("b", 8)))
+    checkpoint(folder, "epoch=0-step=2.ckpt", val_mel=2.0, **whole)
+    checkpoint(folder, "epoch=1-step=4.ckpt", val_mel=2.1, **whole)
+    checkpoint(folder, "epoch=2-step=6.ckpt", val_mel=1.0, **part)
+    views = read_run(folder).checkpoints
+    assert [view.best for view in views] == [True, False, False]
+    assert (views[2].score.clips, views[2].score.complete) == (8, False)
+    checkpoint(folder, "epoch=3-step=8.ckpt", val_mel=1.1, **part)
+    assert [view.best for view in read_run(folder).checkpoints] == [False, False, True, False]
 
 
 def test_a_checkpoint_that_was_removed_is_not_listed(tmp_path: Path) -> None:

@@ -26,10 +26,11 @@ from workbench.mismatch.kept import (
 from workbench.mismatch.score_memo import ScoreMemo
 
 FOUND: list[dict[str, Any]] = [
-    {"rule": "mismatch.text", "severity": "warns", "subject": "m.csv:2", "evidence": {"distance": 0.9}},
-    {"rule": "mismatch.swapped", "severity": "warns", "subject": "m.csv:3", "evidence": {"best_line": 4}},
-    {"rule": "mismatch.short", "severity": "info", "subject": "m.csv", "evidence": {}},
-]
+    {"rule": "mismatch.text", "severity": "warns", "subject": "m.csv:2", "message": "", "evidence": {"distance": 0.9}},
+    {"rule": "mismatch.swapped", "severity": "warns", "subject": "m.csv:3", "message": "",
+     "evidence": {"best_line": 4}},
+    {"rule": "mismatch.short", "severity": "info", "subject": "m.csv", "message": "", "evidence": {}},
+]  # fmt: skip
 STAMP = (1, 2, 3, 4)
 
 
@@ -93,7 +94,17 @@ def test_lines_of_a_block_are_its_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"format": 2}', '{"format": 1, "by": "x", "time": 1, "findings": 5}']
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"format": 2}',
+        '{"format": 1, "by": "x", "time": 1, "findings": 5}',
+        '{"format": 1, "by": "x", "time": 1, "findings": [{"rule": "a", "severity": "odd", "subject": "m", '
+        '"message": "", "evidence": {}}], "clips": {}}',
+        '{"format": 1, "by": "x", "time": 1, "findings": [{"severity": "info"}], "clips": {}}',
+    ],
 )
 def test_a_file_that_cannot_be_read_counts_as_absent(tmp_path: Path, content: str) -> None:
     (tmp_path / "mismatch").mkdir()

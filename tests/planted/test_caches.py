@@ -16,9 +16,11 @@ from planted.dataset import Planted, Source
 
 from core_vits.errors import CheckpointFileError
 from core_vits.manifest import Row
-from workbench.config import load_workspace
+from workbench.config import load_workspace, settings_as_dict
 from workbench.jobs.dataset import read_table
+from workbench.scan.piper_cache import read_cache
 from workbench.scan.tensor_file import is_whole, read_tensor
+from workbench.workers.targets import health_cache
 from workbench.workers.targets.health import scan
 from workbench.workers.targets.health_kinds import CACHE
 
@@ -175,3 +177,66 @@ def test_what_the_real_piper_wrote_is_true(shared: Path, tmp_path: Path) -> None
     # One recording is missing; the phonemes are of an older eSpeak NG.
     assert set(items) <= {"cache.incomplete", "cache.phonemes"}
     assert items["cache.incomplete"]["evidence"]["lines"] == "4"
+
+
+# --- caches that lie elsewhere ---
+
+
+def elsewhere(folder: Path, place: Path) -> Path:
+    """A cache of another sample rate, moved away from the dataset."""
+    return make_cache(folder, rate=22_050).rename(place)
+
+
+def script(folder: Path, *lines: str) -> None:
+    (folder / "train.sh").write_text("\n".join(f"python -m piper.train fit {line}" for line in lines), "utf-8")
+
+
+def test_a_cache_that_any_call_of_a_script_names_is_looked_at(folder: Path, tmp_path: Path) -> None:
+    cache = elsewhere(folder, tmp_path / "prepared elsewhere")
+    assert found(folder) == {}
+    script(folder, "--data.csv_path metadata.csv", f"--data.cache_dir '{cache}'", "--data.cache_dir /nowhere")
+    assert found(folder)["cache.rate"]["subject"].endswith("prepared elsewhere")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "hparams.yaml"])
+def test_a_cache_that_a_run_wrote_down_is_looked_at(folder: Path, tmp_path: Path, name: str) -> None:
+    cache = elsewhere(folder, tmp_path / "prepared")
+    version = tmp_path / "piper" / "lightning_logs" / "version_3"
+    version.mkdir(parents=True)
+    (version / name).write_text(f"trainer:\n  devices: 1\ndata:\n  csv_path: x\n  cache_dir: {cache}\n", "utf-8")
+    assert found(folder) == {}
+    with (folder / "workbench.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\npiper_runs = "{tmp_path}/piper/lightning_logs"\n')
+    assert set(found(folder)) == {"cache.rate"}
+
+
+def test_a_cache_that_the_workspace_file_names_is_looked_at(folder: Path, tmp_path: Path) -> None:
+    cache = elsewhere(folder, tmp_path / "prepared")
+    with (folder / "workbench.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\npiper_cache = "{cache}"\n')
+    assert set(found(folder)) == {"cache.rate"}
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_of_a_folder_without_a_workspace_nothing_outside_is_opened(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, inside: bool
+) -> None:
+    cache = elsewhere(folder, (folder if inside else tmp_path) / "prepared")
+    (folder / "link").symlink_to(cache)
+    script(folder, f"--data.cache_dir {cache}", "--data.cache_dir link")
+    workspace = load_workspace(folder)
+    (folder / "workbench.toml").unlink()
+    opened: list[Path] = []
+    monkeypatch.setattr(
+        health_cache, "read_cache", lambda place, *_, **__: opened.append(place) or read_cache(place, ())
+    )
+    scan(str(workspace.file), settings=settings_as_dict(workspace))
+    assert opened == ([cache] if inside else [])
+
+
+def test_a_cache_with_two_names_is_told_once(folder: Path) -> None:
+    cache = elsewhere(folder, folder / "prepared")
+    (folder / "link").symlink_to(cache)
+    script(folder, f"--data.cache_dir {cache}", "--data.cache_dir link")
+    items = [item for item in scan(str(folder))["findings"] if item["rule"] == "cache.rate"]
+    assert [Path(item["subject"]).name for item in items] == ["prepared"]

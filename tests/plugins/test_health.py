@@ -24,6 +24,8 @@ from workbench.api.testing import (
     one_line,
 )
 from workbench.errors import DatasetError
+from workbench.report.findings import translated
+from workbench.report.languages import language
 from workbench.workers.targets.health import scan
 from workbench_health.audio import AudioRule
 from workbench_health.lengths import LengthRule
@@ -351,6 +353,9 @@ def test_a_rule_that_raises_is_reported_and_does_not_end_the_scan(
     monkeypatch.setattr(TextRule, "check", broken)
     report = scan(str(dataset({"lost.wav": "Нет такого файла."})))
     assert ("warns", "text.failed", "rule text") in found_in(report)
+    russian = translated(report, language("ru"))["findings"]
+    (told,) = [item["message"] for item in russian if item["rule"] == "text.failed"]
+    assert told.startswith("правило text перестало работать: ")
     assert ("drops", "recording.missing", "metadata.csv:25") in found_in(report)
     assert all(one_line(item["message"]) for item in report["findings"])
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core_vits.batching import SAMPLERS
-from core_vits.needed_memory import CUDA_BYTES, step_memory
+from core_vits.needed_memory import CUDA_BYTES, PARAMETERS, step_memory
 from workbench.api import Finding, Utterance
 from workbench.api.testing import make_facts, make_utterance
 from workbench_health.memory import MemoryRule, largest_batches
@@ -94,3 +94,40 @@ def test_clips_of_validation_are_in_no_training_batch() -> None:
     assert item.rule == "memory.batch"
     parts[41] = "validation"
     assert found(utterances, gpu_bytes=7 << 30, batching="random", parts=lambda: parts) == []
+
+
+@pytest.mark.parametrize("batching", ["buckets", "random"])
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_recorded_steps_need_a_second_batch_with_its_gradients_and_workspaces(
+    batching: str, devices: int, precision: str
+) -> None:
+    utterances = clips(*lengths(120))
+    facts: dict[str, Any] = {"batching": batching, "devices": devices, "precision": precision, "cuda_graphs": True}
+    memory = step_memory("medium", precision, devices=devices)
+    all_facts = make_facts(Path(), parts=lambda: {item.row: "train" for item in utterances}, **facts)
+    made = largest_batches(all_facts, {item.row: item.frames or 0 for item in utterances})
+    usual = max(memory.bytes(len(batch), max(batch)) for batch in made)
+    parameters = sum(PARAMETERS["medium"])
+    fixed = step_memory("medium", precision).fixed
+    both = CUDA_BYTES + usual + (usual - memory.fixed) + 4 * parameters + (fixed - 16 * parameters)
+    assert found(utterances, gpu_bytes=int(both) + 1, **facts) == []
+    (item,) = found(utterances, gpu_bytes=int(both) - 1, **facts)
+    assert (item.rule, item.evidence["need"]) == ("memory.graphs", round(both))
+    assert item.evidence["unrecorded"] == round(CUDA_BYTES + usual)
+    assert "by arithmetic, not measured" in item.message
+    (item,) = found(utterances, gpu_bytes=int(CUDA_BYTES + usual) - 1, **facts)
+    assert item.rule == "memory.batch", "what does not fit at all is told as that"
+    assert found(utterances, gpu_bytes=int(both) - 1, **{**facts, "cuda_graphs": False}) == []
+
+
+def test_in_16_mixed_nothing_is_recorded_and_nothing_said() -> None:
+    utterances = clips(*lengths(120))
+    facts: dict[str, Any] = {"cuda_graphs": True, "batching": "random"}
+    has = 12 << 30
+    assert [item.rule for item in found(utterances, gpu_bytes=has, precision="32-true", **facts)] == ["memory.graphs"]
+    half = 7 << 30
+    assert [item.rule for item in found(utterances, gpu_bytes=half, precision="bf16-mixed", **facts)] == [
+        "memory.graphs"
+    ]
+    assert found(utterances, gpu_bytes=half, precision="16-mixed", **facts) == []

@@ -14,6 +14,7 @@ import os, random, signal, sys, time
 from pathlib import Path
 import torch
 from core_vits.checkpoint import load_checkpoint
+from core_vits.scores import Score
 from core_vits.train.keeper import CheckpointKeeper
 from core_vits.train.settings import Position
 
@@ -29,7 +30,7 @@ def save_for_ever(first, acknowledged):
     while True:
         step += 1
         payload = {"state_dict": {"w": torch.full((250_000,), float(step))}, "step": step}
-        keeper.save(payload, Position(epoch=step, step=step), "epoch", None)
+        keeper.save(payload, Position(epoch=step, step=step), "epoch", Score())
         os.write(acknowledged, b"%d\\n" % step)
 
 
@@ -63,7 +64,8 @@ for number in range(kills):
     if payload is not None:
         assert bool((payload["state_dict"]["w"] == float(step)).all())
     assert not list(folder.glob(".ckpt-*.tmp")), "a new start leaves no temporary file"
-CheckpointKeeper(folder, keep_best=0, keep_last=2).save(payload, Position(epoch=step + 1, step=step + 1), "epoch", None)
+keeper = CheckpointKeeper(folder, keep_best=0, keep_last=2)
+keeper.save(payload, Position(epoch=step + 1, step=step + 1), "epoch", Score())
 assert len(list(folder.glob("*.ckpt"))) == 2, "the first save that is left alone removes all that was left behind"
 print(f"{kills} kills, {torn} of them in the middle of a file, {step} saved")
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.api import Severity
 from workbench.report.languages import LANGUAGES, Language, choose_language, language
 from workbench.report.records import Quantity, say
 
@@ -39,7 +40,7 @@ def test_every_placeholder_has_a_format_that_there_is(one: Language) -> None:
         if name is not None
     }
     assert used - formats <= set(one.nouns)
-    assert set(one.nouns) <= used
+    assert set(one.nouns) <= used | {str(severity) for severity in Severity}
     assert {len(forms) for forms in one.nouns.values()} == {1 + max(map(one.plural, range(200)))}
 
 
@@ -50,7 +51,7 @@ def test_every_sentence_is_used_and_every_key_that_is_used_is_there(repo: Path) 
         if path.parent.name != "languages"
     )
     said = set(re.findall(r"[\"']((?:[a-z_]+\.)?[a-z_]+)[\"']", source))
-    made = ("section.", "verdict.", "head.", "fact.", "kind.", "json.", "scan.", "exports.json_")
+    made = ("section.", "verdict.", "head.", "fact.", "kind.", "json.", "scan.", "exports.json_", "health.")
     assert {key for key in ENGLISH.sentences if key not in said and not key.startswith(made)} == set()
     heads = {name for line in re.findall(r"heads=\(([^)]*)\)", source) for name in re.findall(r"\"(\w+)\"", line)}
     assert {f"head.{name}" for name in heads} <= set(ENGLISH.sentences)

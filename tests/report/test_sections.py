@@ -18,6 +18,8 @@ from core_vits.config import PRESETS
 from core_vits.manifest import Row
 from core_vits.needed_memory import PARAMETERS
 from core_vits.train.models import VoiceModels
+from workbench.adopt import adopt
+from workbench.config import with_overrides, write_workspace
 from workbench.report.document import document
 from workbench.report.languages import language
 from workbench.report.making import report_on
@@ -50,6 +52,36 @@ def scanned(*findings: dict[str, str], longest: float = 10.0, usable: int = 20) 
 
 def finding(severity: str, rule: str) -> dict[str, str]:
     return {"severity": severity, "rule": rule, "subject": "metadata.csv:3", "message": "is odd"}
+
+
+def test_recorded_steps_are_counted_where_they_are_on_and_said_not_to_be_measured(make: Make, small: Path) -> None:
+    adopted = adopt([str(small)]).workspace
+    assert "recorded_need" not in {fact.name for fact in section(make(small, scanned()), "remarks").facts}
+    write_workspace(with_overrides(adopted, {"training.cuda_graphs": True}))
+    report = make(small, scanned())
+    facts = {fact.name: fact for fact in section(report, "remarks").facts}
+    assert ENGLISH.quantity(facts["gpu_need"].quantity) == "estimate: 8.97 GB"
+    # Once more the batch, 6.59 GB, the gradients, 0.28 GB, and of 1.50 GB what is no weight, gradient or moment.
+    assert ENGLISH.quantity(facts["recorded_need"].quantity) == "estimate: 16.2 GB"
+    assert ENGLISH.text(facts["recorded_need"].evidence).endswith("arithmetic, not measured")
+    assert "memory.recorded" not in keys(report)
+    tight = dataclasses.replace(MACHINE, gpus=(dataclasses.replace(MACHINE.gpus[0], bytes=12 << 30),) * 2)
+    report = make(small, scanned(), machine=tight)
+    assert statement(report, "memory.enough").verdict == Verdict.OK
+    assert statement(report, "memory.recorded").verdict == Verdict.WARNING
+
+
+def test_a_cache_that_only_a_script_names_is_in_the_table_of_sizes_and_told(
+    make: Make, small: Path, tmp_path: Path
+) -> None:
+    cache = (small / ".cache").rename(tmp_path / "scratch of piper")
+    text = (small / "train_resume.sh").read_text()
+    (small / "second.sh").write_text(text.replace("$DATA_DIR/.cache", str(cache)))
+    report = make(small)
+    places = {row[0].value.key: row[3].value for row in section(report, "dataset").tables[0].rows}
+    assert places["kind.piper_cache"] == str(cache)
+    (small / "second.sh").unlink()
+    assert "kind.piper_cache" not in {row[0].value.key for row in section(make(small), "dataset").tables[0].rows}
 
 
 def test_findings_are_worded_in_the_language_of_the_report(make: Make, small: Path) -> None:
@@ -102,6 +134,17 @@ def test_torch_for_a_newer_cuda_than_the_driver_s_is_an_error(make: Make, small:
     assert found.verdict == Verdict.ERROR
     assert ENGLISH.text(found.text).startswith("torch is built for CUDA 12.4, the driver runs up to 11.8")
     assert statement(make(small), "cuda.fits").verdict == Verdict.OK
+
+
+def test_memory_and_cores_name_what_limits_them(make: Make, small: Path) -> None:
+    job = dataclasses.replace(
+        MACHINE, memory=16 * 10**9, memory_by="/sys/fs/cgroup/memory.max", cores=3, cores_by="/sys/fs/cgroup/cpu.max"
+    )
+    facts = {fact.name: fact for fact in section(make(small, machine=job), "environment").facts}
+    assert (ENGLISH.quantity(facts["memory"].quantity), facts["memory"].evidence) == (
+        "16.0 GB", "/sys/fs/cgroup/memory.max",
+    )  # fmt: skip
+    assert (facts["cores"].quantity.value, facts["cores"].evidence) == (3, "/sys/fs/cgroup/cpu.max")
 
 
 def test_little_shared_memory_matters_in_a_container_with_several_processes(make: Make, small: Path) -> None:

@@ -75,6 +75,14 @@ def test_the_report_is_written_beside_the_workspace_file_with_the_scan_that_was_
     text = file.read_text("utf-8")
     assert text.startswith("# Отчёт о готовности: голос a\n")
     assert "Декодировано и прочитано без замечаний: 3 записи." in text
+    noise = {"rule": "signal.noise", "severity": "warns", "subject": "metadata.csv:2", "message": "noisy"}
+    words = {"summary": "шумно", "effect": "Голос выучит шум.", "fix": "Запишите заново.", "facts": []}
+    services.write_report(
+        ScanResult(
+            summary=summary, findings=[noise], utterances=[{}] * 3, kinds={"signal.noise": {"words": {"ru": words}}}
+        )
+    )
+    assert "metadata.csv:2: шумно. Голос выучит шум. Запишите заново." in file.read_text("utf-8")
 
 
 def noted(folder: Path, epoch: int, voice: Path, time: float, exporter: str = "onnx") -> None:
@@ -149,7 +157,7 @@ def test_what_was_found_is_compared_with_the_rows_of_the_scan(services: LiveServ
     recordings = [tmp_path / f"{name}.wav" for name in "ab"]
     for file in recordings:
         file.write_bytes(b"x")
-    finding = {"rule": "mismatch.text", "severity": "warns", "subject": "metadata.csv:2", "evidence": {}}
+    finding = {"rule": "mismatch.text", "severity": "warns", "subject": "metadata.csv:2", "message": "", "evidence": {}}
     judged = [
         Judged(row=row, file=file.name, text=f"t{row}", stamp=stamp_of(file.stat()), suspicion=row / 2)
         for row, file in enumerate(recordings, start=1)
@@ -161,7 +169,7 @@ def test_what_was_found_is_compared_with_the_rows_of_the_scan(services: LiveServ
     ]
     found = services.compared(ScanResult(utterances=items))
     assert (list(found.findings), dict(found.suspicion)) == ([finding], {1: 0.0, 2: 1.0})
-    can_not_tell = {"rule": "mismatch.unusable", "severity": "info", "subject": "metadata.csv", "evidence": {}}
+    can_not_tell = {**finding, "rule": "mismatch.unusable", "severity": "info", "subject": "metadata.csv"}
     keep(tmp_path / ".cache", HEARD, "hama 1", [can_not_tell], judged, read=1.0)
     found = services.compared(ScanResult(utterances=items))
     assert (list(found.findings), dict(found.suspicion)) == ([can_not_tell], {})

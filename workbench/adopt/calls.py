@@ -83,6 +83,30 @@ def best_call(reading: Reading, name: str, kind: str, places: Places) -> Source:
     Raises:
         ConfigError: there is none, or it names settings that are not here.
     """
+    sources, errors = _calls(reading, name, kind, places)
+    if not sources:
+        hint = f"; line {reading.unclosed}: a quote or bracket is not closed" if reading.unclosed else ""
+        none = f"{name}: no command `python -m piper.train fit …` or `python -m piper_train …` in it{hint}"
+        raise errors[0] if errors else ConfigError(none)
+    best = max(sources, key=lambda source: source.score)
+    prepared = [call for call in reading.invocations if call.program == PREPROCESS]
+    notes = _notes(reading, name, best.name, len(reading.trainings))
+    return replace(best, preprocess=_preprocess(prepared, name, best), notes=notes)
+
+
+def every_call(path: Path) -> list[Source]:
+    """Each call of a script that trains and can be read, not only the best.
+
+    Raises:
+        ConfigError: the script can't be read.
+    """
+    reading = read_script(read_script_text(path), file=path, folder=path.parent, variables={})
+    places = Places(project=_project_of(path, reading), starts=(path.parent,))
+    return _calls(reading, shown(path), SCRIPT, places)[0]
+
+
+def _calls(reading: Reading, name: str, kind: str, places: Places) -> tuple[list[Source], list[ConfigError]]:
+    """Each call that can be read, and why others can't."""
     sources: list[Source] = []
     errors: list[ConfigError] = []
     for call in reading.trainings:
@@ -94,14 +118,7 @@ def best_call(reading: Reading, name: str, kind: str, places: Places) -> Source:
             errors.append(error)
             continue
         sources.append(Source(kind=kind, name=f"{name}:{call.line}", options=options, places=own, invocation=call))
-    if not sources:
-        hint = f"; line {reading.unclosed}: a quote or bracket is not closed" if reading.unclosed else ""
-        none = f"{name}: no command `python -m piper.train fit …` or `python -m piper_train …` in it{hint}"
-        raise errors[0] if errors else ConfigError(none)
-    best = max(sources, key=lambda source: source.score)
-    prepared = [call for call in reading.invocations if call.program == PREPROCESS]
-    notes = _notes(reading, name, best.name, len(reading.trainings))
-    return replace(best, preprocess=_preprocess(prepared, name, best), notes=notes)
+    return sources, errors
 
 
 def _notes(reading: Reading, name: str, title: str, calls: int) -> tuple[str, ...]:

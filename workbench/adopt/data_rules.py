@@ -14,6 +14,8 @@ from workbench.adopt.script import LEGACY
 from workbench.config import propose_workspace, shown
 
 _CACHE = ".workbench/cache"
+USUAL_CACHES = (".cache", "cache", _CACHE)
+"""What folders of prepared clips are called."""
 _RUN_FILES = ("run.json", "run.toml")
 
 
@@ -117,6 +119,8 @@ def map_paths(mapper: Mapper) -> None:
     cache = _CACHE if theirs != root / _CACHE else f"{_CACHE}-2"
     given = "data.cache_dir" if mapper.options.is_given("data.cache_dir") else ""
     mapper.set("paths.cache", cache, given, "Piper's cache is left alone" if theirs else "")
+    if theirs is not None and given and theirs not in _usual_caches(mapper):
+        mapper.set("paths.piper_cache", relative(theirs, root), given)
     if mapper.logs is not None:
         given = "trainer.default_root_dir" if mapper.options.is_given("trainer.default_root_dir") else ""
         mapper.set("paths.piper_runs", relative(mapper.logs, root), given)
@@ -125,6 +129,12 @@ def map_paths(mapper: Mapper) -> None:
 def _has_our_runs(folder: Path) -> bool:
     """Whether a folder holds runs of the workbench, from before the workspace file was lost."""
     return any(exists(path / name) for path in folder.glob("*") for name in _RUN_FILES) if exists(folder) else False
+
+
+def _usual_caches(mapper: Mapper) -> list[Path]:
+    """Where a cache is looked for without a word: beside the project's workspace file and the table."""
+    table = mapper.root / str(mapper.settings.get("dataset.metadata", ""))
+    return [folder / name for folder in (mapper.root, table.parent) for name in USUAL_CACHES]
 
 
 def piper_cache(mapper: Mapper) -> Path | None:

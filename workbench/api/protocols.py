@@ -114,6 +114,8 @@ class DatasetFacts:
     """Clips of a process in one step; in the mean, if `batching` is `buckets`."""
     batching: str = "buckets"
     """`buckets` or `random`; see `[training] batching`."""
+    cuda_graphs: bool = False
+    """Whether steps are recorded on a GPU; see `[training] cuda_graphs`."""
     seed: int = 0
     devices: int = 1
     """Processes that train together."""

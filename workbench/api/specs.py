@@ -7,7 +7,7 @@ in the process that runs it, never when plugins are listed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -84,6 +84,22 @@ class RuleKind:
     """What to do, one sentence."""
     words: Mapping[str, KindWords] = field(default_factory=dict)
     """The same in other languages, by their name (`ru`); in one that is not here, findings stay English."""
+
+    def as_json(self, check: str = "") -> dict[str, object]:
+        """A plain dictionary for `--json`.
+
+        Args:
+            check: name of the rule that makes such findings; empty where no rule of a plugin does.
+        """
+        return {
+            "check": check,
+            "severity": str(self.severity),
+            "level": self.severity.level,
+            "summary": self.summary,
+            "effect": self.effect,
+            "fix": self.fix,
+            "words": {name: asdict(words) for name, words in self.words.items()},
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

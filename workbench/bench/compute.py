@@ -5,7 +5,6 @@ Legend: B utterances, F frames, T phonemes, S samples.
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from statistics import median
@@ -21,6 +20,7 @@ from core_vits import _align
 from core_vits.config import LossWeights, ModelConfig
 from core_vits.dataset import Batch
 from core_vits.infer import Scales, synthesize
+from core_vits.machine import cores
 from core_vits.synthesizer import Synthesizer
 from core_vits.train.distributed import compute_threads, make_fabric
 from core_vits.train.graphs import step_graphs
@@ -89,7 +89,7 @@ def step(workspace: str | None, seconds: float) -> dict[str, Any]:
     settings = subject(workspace)
     config, training = model_of(settings), settings.training
     threads = torch.get_num_threads()
-    torch.set_num_threads(compute_threads(config, len(os.sched_getaffinity(0))))
+    torch.set_num_threads(compute_threads(config, cores()))
     try:
         chosen = TrainSettings(accelerator=training.accelerator, precision=training.precision, tf32=training.tf32)
         fabric = make_fabric(chosen)

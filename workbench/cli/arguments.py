@@ -48,7 +48,7 @@ def _health(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="print every finding, not the first 30 of each kind")
     parser.add_argument("--strict", action="store_true", help="exit code 1 for warnings as well")
-    parser.add_argument("--language", choices=("en", "ru"), help="language of the findings (default: en)")
+    parser.add_argument("--language", choices=("en", "ru"), help="language of what is printed (default: en)")
     parser.add_argument("--sarif", metavar="FILE", type=path, help="write the findings as SARIF 2.1.0 as well")
     parser.add_argument(
         "--shard",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from core_vits.machine import cores
 from workbench.bench.parts import PARTS, Part
 from workbench.cli.context import open_workspace_if_any
 from workbench.cli.guard import NO, OK
@@ -92,7 +93,7 @@ def _verdict(measured: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _machine() -> dict[str, Any]:
     return {
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "load": round(os.getloadavg()[0], 1),
         "system": platform.platform(),
         "python": platform.python_version(),

@@ -6,10 +6,9 @@ import argparse
 import hashlib
 import json
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.api import Severity
 from workbench.cli.context import open_workspace, workspace_place
@@ -27,6 +26,9 @@ from workbench.config import (
     write_workspace,
 )
 from workbench.errors import DatasetError
+
+if TYPE_CHECKING:
+    from workbench.report.languages import Language
 
 MEASURE = "workbench.workers.targets.health:measure_part"
 _SHOWN_PER_KIND = 30
@@ -53,19 +55,32 @@ def run_health(args: argparse.Namespace, console: Console) -> int:
     """Look at the whole dataset; exit code 1 when something can't be trained, with --strict also for warnings."""
     from workbench.report.findings import translated
     from workbench.report.languages import language
+    from workbench.report.scan_lines import health_lines
 
+    words = language(args.language or "en")
     workspace = open_workspace(args) if args.path is None else _workspace_of(args.path)
     if args.shard is not None:
         return _measure_shard(workspace, args, console)
-    report = scan(workspace, console, executor=args.executor)
+    report = scan(workspace, console, executor=args.executor, words=words)
+    if workspace.file.exists():
+        report = _with_comparisons(report, workspace)
     if args.sarif is not None:
         _write_sarif(report, workspace, args.sarif)
     if args.language is not None:
-        report = translated(report, language(args.language))
+        report = translated(report, words)
     console.answer(report)
-    print_report(report, console, limit=None if args.all else _SHOWN_PER_KIND)
+    for line in health_lines(report, words, None if args.all else _SHOWN_PER_KIND):
+        console.line(line)
     bad = ("error", "warning") if args.strict else ("error",)
     return NO if any(finding["level"] in bad for finding in report["findings"]) else OK
+
+
+def _with_comparisons(report: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
+    """With what the last comparisons of recordings and texts found, as far as it holds."""
+    from workbench.mismatch.known import known_of, rows_of_scan, with_comparisons
+
+    table = Path(workspace.dataset.metadata).name
+    return with_comparisons(report, known_of(workspace.cache, table, rows_of_scan(report["utterances"])))
 
 
 def _workspace_of(path: Path) -> Workspace:
@@ -124,17 +139,29 @@ def _measure_shard(workspace: Workspace, args: argparse.Namespace, console: Cons
     return OK
 
 
-def scan(workspace: Workspace, console: Console, *, executor: str = "auto") -> dict[str, Any]:
+def scan(
+    workspace: Workspace, console: Console, *, executor: str = "auto", words: Language | None = None
+) -> dict[str, Any]:
     """The report of the dataset scan, made in a worker.
+
+    Args:
+        workspace: whose dataset is looked at.
+        console: where progress is printed.
+        executor: where recordings are measured.
+        words: language of the progress; None: English.
 
     Raises:
         WorkbenchError: the dataset can't be read at all.
     """
+    from workbench.report.languages import language
+    from workbench.report.scan_lines import progress_words
     from workbench.workers import Worker
     from workbench.workers.health_report import scan_with
 
+    title, counted = progress_words(words or language("en"))
+    lines = ProgressLines(console, title)
     with Worker("audio") as worker:
-        progress = ProgressLines(console, "looking at the dataset")
+        progress = lambda done, total, _: lines(done, total, counted)  # noqa: E731 - as a name, it fits the line
         return scan_with(worker, on_progress=progress, executor_name=executor, **_scanned(workspace))
 
 
@@ -150,24 +177,20 @@ def blocks(report: Mapping[str, Any]) -> bool:
 
 
 def print_report(report: Mapping[str, Any], console: Console, *, limit: int | None) -> None:
-    """Findings by severity, then the summary and a count of the findings.
+    """Findings by severity, then whatever is in the summary, and a count of the findings.
 
     Args:
-        report: what `scan` returned.
+        report: what a worker returned.
         console: where to print to.
         limit: findings of one severity to print; None prints all.
     """
-    findings: Sequence[Mapping[str, Any]] = report["findings"]
-    for severity in Severity:
-        chosen = [finding for finding in findings if finding["severity"] == severity]
-        for finding in chosen[:limit]:
-            fix = f"  [fix: {finding['fix']}]" if finding.get("fix") else ""
-            console.line(f"{severity:6}  {finding['subject']}: {finding['message']}{fix}")
-        if limit is not None and len(chosen) > limit:
-            console.line(f"{severity:6}  … and {len(chosen) - limit} more (--all prints them)")
+    from workbench.report.languages import language
+    from workbench.report.scan_lines import count_line, finding_lines
+
+    english = language("en")
+    for line in finding_lines(report["findings"], english, limit):
+        console.line(line)
     for name, value in report["summary"].items():
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             console.line(f"{name.replace('_', ' ')}: {round(value, 2) if isinstance(value, float) else value}")
-    counts = Counter(finding["severity"] for finding in findings)
-    told = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
-    console.line(f"findings: {told or 'none'}")
+    console.line(count_line(report["findings"], english))

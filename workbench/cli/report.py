@@ -6,7 +6,6 @@ import argparse
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from workbench.cli.context import workspace_place
 from workbench.cli.dataset import scan
 from workbench.cli.guard import NO, OK
 from workbench.cli.output import Console
-from workbench.config import WORKSPACE_FILE, Workspace, shown, write_workspace
+from workbench.config import Workspace, shown, with_overrides
 from workbench.errors import ConfigError
 
 
@@ -65,21 +64,13 @@ def _place(args: argparse.Namespace) -> Path:
 
 
 def scan_anywhere(workspace: Workspace, console: Console) -> Mapping[str, Any]:
-    """What a scan finds, also in a project that has no workspace file: then one is made elsewhere for a moment.
+    """What a scan finds, also in a project that has no workspace file.
 
     Raises:
         WorkbenchError: the dataset can't be read at all.
     """
     if workspace.file.exists():
         return scan(workspace, console)
-    dataset = replace(
-        workspace.dataset, metadata=str(workspace.metadata.absolute()), audio=str(workspace.audio_folder.absolute())
-    )
-    text = workspace.text
-    if workspace.phoneme_map is not None:
-        text = replace(text, phoneme_map=str(workspace.phoneme_map.absolute()))
     with tempfile.TemporaryDirectory(prefix="workbench-report-") as elsewhere:
-        file = Path(elsewhere) / WORKSPACE_FILE
-        moved = replace(workspace, file=file, root=file.parent, dataset=dataset, text=text)
-        write_workspace(moved)
-        return scan(moved, console)
+        # What is measured is remembered there, for nothing is written in the project.
+        return scan(with_overrides(workspace, {"paths.cache": elsewhere}), console)

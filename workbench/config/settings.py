@@ -219,3 +219,4 @@ class PathSettings(Checked):
     cache: str = setting(".cache", "Prepared audio and phonemes; can be deleted at any time.", _path)
     voices: str = setting("voices", "Exported voices.", _path)
     piper_runs: str = setting("", "Folder of Piper's own runs (lightning_logs), shown read-only; empty: none.")
+    piper_cache: str = setting("", "Folder of Piper's own cache, which health check and report look at; empty: none.")

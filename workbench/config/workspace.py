@@ -90,6 +90,11 @@ class Workspace:
         return self._absolute(self.paths.piper_runs) if self.paths.piper_runs else None
 
     @property
+    def piper_cache(self) -> Path | None:
+        """The folder of Piper's own cache, if one is named."""
+        return self._absolute(self.paths.piper_cache) if self.paths.piper_cache else None
+
+    @property
     def start_checkpoint(self) -> Path | None:
         """The checkpoint that a new run begins with, if it does not begin from scratch."""
         return self._absolute(self.start.checkpoint) if self.start.checkpoint else None

@@ -105,13 +105,15 @@ def _precision(gpu: Gpu, training: TrainingSettings) -> Iterable[Finding]:
 
 def _graphs(gpu: Gpu, training: TrainingSettings, quality: str) -> Iterable[Finding]:
     """Whether recorded steps suit it: a fast card waits for launches, and needs the memory of two batches."""
-    fits = training.batch_size * 2 <= clips_that_fit(gpu, quality, training)
+    memory = step_memory(quality, training.precision, devices=training.devices)
+    need = CUDA_BYTES + memory.recorded(training.batch_size, _FRAMES, training.segment_size)
+    fits = need <= gpu.megabytes * 2**20
     fast = gpu.capability >= _HALF_AND_TF32
     subject, is_set = "recorded steps", f"cuda_graphs is {'on' if training.cuda_graphs else 'off'}"
     if training.cuda_graphs and training.precision == "16-mixed":
         said, severity, fix = f"{is_set}, but steps in 16-mixed are not recorded", Severity.INFO, ""
     elif training.cuda_graphs and not fits:
-        said = f"{is_set}; the memory of two batches is needed, which {gpu.name} hardly has"
+        said = f"{is_set}; by arithmetic they need about {need / 1e9:.1f} GB, two batches, which {gpu.name} hardly has"
         severity, fix = Severity.WARNS, "cuda_graphs = false or a smaller batch_size in [training]"
     elif fast and fits and not training.cuda_graphs and training.precision != "16-mixed":
         said = f"{is_set}; {gpu.name} is so fast that it waits for most kernels of a step to be launched"

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from core_vits.machine import free_bytes, total_memory, usable_cores
 from workbench.api import Finding, Severity
 
 _OLDEST_PYTHON = (3, 11)
@@ -137,6 +138,31 @@ def check_gpu() -> Iterable[Finding]:
         yield finding("gpu", Severity.OK, "GPU", "; ".join(cards))
 
 
+def check_memory(root: Path = Path("/")) -> Iterable[Finding]:
+    """Memory and cores that this process may use, and what limits them.
+
+    Args:
+        root: in which `proc` and `sys` are.
+    """
+    total, cores = total_memory(root), usable_cores(root)
+    limits = [limit.source for limit in (total, cores) if limit is not None and "cgroup" in limit.source]
+    by = f"; limited by {' and '.join(limits)}" if limits else ""
+    count = f"{cores.amount} core{'' if cores.amount == 1 else 's'}"
+    if total is None:
+        yield finding("memory", Severity.INFO, "memory", f"the system does not say how much there is; {count}{by}")
+        return
+    free = min(free_bytes(root), total.amount)
+    yield finding(
+        "memory",
+        Severity.OK,
+        "memory",
+        f"{total.amount / 1e9:.1f} GB, of which {free / 1e9:.1f} GB can be had; {count}{by}",
+        bytes=total.amount,
+        free_bytes=free,
+        cores=cores.amount,
+    )
+
+
 def check_disk(folder: Path) -> Iterable[Finding]:
     """Free space where runs are written."""
     place = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
@@ -236,6 +262,7 @@ def machine_checks(folder: Path, environ: Mapping[str, str]) -> dict[str, Callab
         "native": check_native,
         "compiler": check_compiler,
         "gpu": check_gpu,
+        "memory": check_memory,
         "disk": lambda: check_disk(folder),
         "sound": check_sound,
         "terminal": lambda: check_terminal(environ),

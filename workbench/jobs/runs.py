@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core_vits.checkpoint_names import OPTIMIZERS, OWN_NAME
+from core_vits.scores import Score, best_of, compared_over
 from workbench.errors import RunError
 from workbench.jobs.rundir import (
     CHECKPOINT_INDEX,
@@ -106,12 +107,14 @@ class CheckpointView:
     time: float
     """Unix seconds."""
     val_mel: float | None = None
+    score: Score = field(default_factory=Score)
+    """What it is compared by with others of its run."""
     val_mos: float | None = None
     """Rating of Piper's validation clips, higher is better."""
     kind: str = ""
     """Why it was written: `epoch`, `timer`, `stop`; of Piper's, what it was kept for: `last`, `val_mel`, `val_mos`."""
     best: bool = False
-    """It has the lowest validation mel loss of its run."""
+    """It has the lowest validation mel loss of its run, of those over the same clips."""
     best_mos: bool = False
     """It has the highest rating of its run."""
     problem: str = ""
@@ -163,7 +166,7 @@ class RunView:
 
     @property
     def best(self) -> CheckpointView | None:
-        """The checkpoint with the lowest validation mel loss, else the newest one."""
+        """The checkpoint with the lowest validation mel loss of those that are compared, else the newest one."""
         marked = [view for view in self.checkpoints if view.best]
         return marked[-1] if marked else (self.checkpoints[-1] if self.checkpoints else None)
 
@@ -247,9 +250,13 @@ def read_checkpoints(folder: Path) -> tuple[CheckpointView, ...]:
                 with contextlib.suppress(OSError):
                     views.append(_checkpoint(entry, match, records.get(entry.name, {})))
     views.sort(key=lambda view: (view.optimizer_step, view.epoch, view.time))
-    scores = [view.val_mel for view in views if view.val_mel is not None]
-    lowest = min(scores, default=None)
-    return tuple(replace(view, best=lowest is not None and view.val_mel == lowest) for view in views)
+    scores = [view.score for view in views]
+    over, ranked = compared_over(scores), best_of(scores)
+    lowest = scores[ranked[0]].loss if ranked else None
+    return tuple(
+        replace(view, best=lowest is not None and view.score.loss == lowest and view.score.over == over)
+        for view in views
+    )
 
 
 def _checkpoint(entry: os.DirEntry[str], match: re.Match[str], record: Mapping[str, Any]) -> CheckpointView:
@@ -262,6 +269,7 @@ def _checkpoint(entry: os.DirEntry[str], match: re.Match[str], record: Mapping[s
         bytes=about.st_size,
         time=_number(record.get("time")) or about.st_mtime,
         val_mel=_number(record.get("val_mel")),
+        score=Score.of_record(record),
         kind=str(record.get("kind", "")),
     )
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from core_vits.file_stamp import Stamp, is_settled, stamp_of
-from workbench.api import Finding
+from workbench.api import Finding, Severity
 from workbench.mismatch import kinds
 
 HEARD, ASKED = "heard", "asked"
@@ -75,8 +75,12 @@ class Current:
     findings: Sequence[Mapping[str, Any]]
     suspicion: Mapping[int, float]
     """Of each line that was judged and is as it was."""
+    clips: int
+    """Rows that are as they were, judged or not."""
     changed: int
     """Rows that are new or have changed."""
+    outdated: int
+    """Findings that no longer hold, though a row of theirs is still there to be judged."""
 
 
 def stamp_before(path: Path | None, read: float) -> Stamp | None:
@@ -127,7 +131,7 @@ def read_kept(cache: Path, kind: str) -> Kept | None:
         return Kept(
             by=str(content["by"]),
             time=float(content["time"]),
-            findings=[dict(finding) for finding in content["findings"]],
+            findings=[_finding(finding) for finding in content["findings"]],
             clips={int(row): _clip(*values) for row, values in content["clips"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -144,20 +148,25 @@ def current(kind: str, kept: Kept, utterances: Iterable[Utterance], table: str) 
         table: name of the metadata file.
     """
     same: dict[int, float | None] = {}
+    there: set[int] = set()
     changed = 0
     for item in utterances:
+        there.add(item.row)
         file, digest, stamp, suspicion = kept.clips.get(item.row, ("", "", None, None))
         if stamp is not None and (file, digest, stamp) == (item.file, _digest(item.text), item.stamp):
             same[item.row] = suspicion
         elif item.stamp is not None:
             changed += 1
-    findings = [finding for finding in kept.findings if all(row in same for row in lines_of(finding))] if same else []
+    findings = [finding for finding in kept.findings if lines_of(finding) <= set(same)] if same else []
+    outdated = sum(bool(lines & there) and not lines <= set(same) for lines in map(lines_of, kept.findings))
     if changed:
         findings.append(_changed(kind, kept, changed, table))
     return Current(
         findings=findings,
         suspicion={row: value for row, value in same.items() if value is not None},
+        clips=len(same),
         changed=changed,
+        outdated=outdated,
     )
 
 
@@ -193,6 +202,12 @@ def _digest(text: str) -> str:
 
 def _finite(value: float | None) -> float | None:
     return round(value, 4) if value is not None and math.isfinite(value) else None
+
+
+def _finding(found: Mapping[str, Any]) -> dict[str, Any]:
+    severity, evidence = Severity(found["severity"]), dict(found["evidence"])
+    named = {name: str(found[name]) for name in ("rule", "subject", "message")}
+    return {**found, **named, "severity": str(severity), "evidence": evidence}
 
 
 def _clip(file: str, digest: str, stamp: Any, suspicion: Any) -> tuple[str, str, Stamp | None, float | None]:

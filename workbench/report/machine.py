@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from core_vits.machine import total_memory, usable_cores
 from workbench.host.machine import ask
 
 _QUERY = ("index", "name", "memory.total", "memory.used", "driver_version")
@@ -33,7 +33,7 @@ class Machine:
     host: str
     cores: int
     memory: int | None
-    """Bytes."""
+    """Bytes; of a container or a job, what it may have."""
     gpus: tuple[Gpu, ...]
     gpu_problem: str
     """What nvidia-smi said instead; `missing` when there is none."""
@@ -43,14 +43,19 @@ class Machine:
     """The file that says that this is one; empty when none does."""
     shared_memory: int | None
     """Bytes of /dev/shm, through which processes pass batches."""
+    cores_by: str = "sched_getaffinity"
+    memory_by: str = "/proc/meminfo"
+    """Where these were read: a file of a control group where that has a limit."""
 
 
 def read_machine() -> Machine:
     """Ask the machine; a few tens of milliseconds, ten seconds at most."""
     gpus, problem, cuda = _gpus()
+    cores, memory = usable_cores(), total_memory()
     return Machine(
-        host=socket.gethostname(), cores=len(os.sched_getaffinity(0)), memory=_memory(), gpus=gpus,
-        gpu_problem=problem, driver_cuda=cuda,
+        host=socket.gethostname(), cores=cores.amount, memory=memory.amount if memory is not None else None, gpus=gpus,
+        gpu_problem=problem, driver_cuda=cuda, cores_by=cores.source,
+        memory_by=memory.source if memory is not None else "/proc/meminfo",
         container=next((str(path) for path in _CONTAINERS if path.exists()), ""),
         shared_memory=_size(Path("/dev/shm")),
     )  # fmt: skip
@@ -80,15 +85,6 @@ def _gpus() -> tuple[tuple[Gpu, ...], str, str]:
     _, table = ask([tool])
     cuda = _CUDA.search(table)
     return tuple(found), "", cuda[1] if cuda else ""
-
-
-def _memory() -> int | None:
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    match = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
-    return int(match[1]) * 1024 if match else None
 
 
 def _size(folder: Path) -> int | None:

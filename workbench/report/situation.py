@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ from workbench.adopt.places import folders
 from workbench.adopt.project import VoiceFile, voices
 from workbench.config import WORKSPACE_FILE, Workspace, load_workspace
 from workbench.config.settings import RESUME
-from workbench.errors import ConfigError, RunError, WorkbenchError
+from workbench.errors import ConfigError, PluginError, RunError, WorkbenchError
+from workbench.host import Host
+from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
 from workbench.jobs.piper_runs import PiperRuns
 from workbench.jobs.runs import RunView, list_runs
+from workbench.mismatch.kept import Utterance
+from workbench.mismatch.known import Known, known_of, stamp_now
 from workbench.report.event_files import EventFile, find_event_files, read_event_file
 from workbench.report.machine import Machine, read_machine
 from workbench.report.places import named
@@ -28,6 +32,7 @@ from workbench.report.recordings import Recordings, read_recordings
 from workbench.report.records import Text, say
 from workbench.report.saved import Inside, Saved, Voice, look_inside, read_checkpoints, read_voices
 from workbench.report.scanned import Scanned, read_scan
+from workbench.scan.named_caches import named_caches
 from workbench.scan.piper_cache import Cache, cache_folders, found_in, read_cache
 
 Scan = Callable[[Workspace], Mapping[str, Any]]
@@ -54,6 +59,10 @@ class Situation:
     scan: Scanned | None
     scan_problem: str
     """Why there is no scan; empty when there is one, or nobody wanted one."""
+    comparisons: tuple[Known, ...]
+    """What was found when recordings were compared with their texts, as far as it holds."""
+    no_recognizer: str
+    """Why no recogniser can compare them here, and what to do; empty when one can."""
     checkpoints: tuple[Saved, ...]
     """The furthest last."""
     voices: tuple[Voice, ...]
@@ -180,8 +189,9 @@ def read_situation(place: Path, scan: Scan | None) -> Situation:
         folder=folder, workspace=workspace, adopted=has_file, adoption=adoption, rows=rows,
         rows_with_recording=_with_recording(workspace, rows), table_problem=problem, recordings=recordings,
         scan=found, scan_problem=why_not,
+        comparisons=tuple(_comparisons(workspace, rows)), no_recognizer=_no_recognizer(workspace, has_file=has_file),
         checkpoints=saved,
-        voices=tuple(_voices(folder, workspace, runs)), caches=tuple(_caches(folder, workspace, adoption, rows)),
+        voices=tuple(_voices(folder, workspace, runs)), caches=tuple(_caches(folder, workspace, rows)),
         own_cache=_own_cache(workspace), runs=tuple(runs), event_files=tuple(_newest(events)),
         event_bytes=sum(map(_bytes, events)), machine=read_machine(),
         inside=look_inside(start.path) if start is not None and not start.problem else None,
@@ -238,6 +248,26 @@ def _scan(workspace: Workspace, scan: Scan) -> tuple[Scanned | None, str]:
         return None, str(error)
 
 
+def _comparisons(workspace: Workspace, rows: tuple[Row, ...]) -> list[Known]:
+    """What is kept in the workspace's cache; asked for by row, so that a report without a scan has it as well."""
+
+    def now() -> Iterator[Utterance]:
+        curation = read_curation(workspace.curation)
+        for row in rows:
+            stamp = stamp_now(curation.recording(workspace.audio_folder, row.file))
+            yield Utterance(row=row.line, file=row.file, text=row.text, stamp=stamp)
+
+    return known_of(workspace.cache, Path(workspace.dataset.metadata).name, now())
+
+
+def _no_recognizer(workspace: Workspace, *, has_file: bool) -> str:
+    try:
+        Host.load(workspace if has_file else None).recognizer()
+    except PluginError as error:
+        return str(error)
+    return ""
+
+
 def _runs(workspace: Workspace) -> list[RunView]:
     try:
         own: list[RunView] = [*list_runs(workspace.runs)]
@@ -262,10 +292,10 @@ def _voices(folder: Path, workspace: Workspace, runs: list[RunView]) -> list[Voi
     return read_voices(files, notes, workspace.voice.name)
 
 
-def _caches(folder: Path, workspace: Workspace, adoption: Adoption | None, rows: tuple[Row, ...]) -> list[Cache]:
+def _caches(folder: Path, workspace: Workspace, rows: tuple[Row, ...]) -> list[Cache]:
     """Piper's caches, where anything is in them."""
     own = workspace.cache.absolute()
-    here = cache_folders(folder, workspace, adoption)
+    here = cache_folders(folder, workspace, named_caches(folder, workspace))
     return [cache for place in here if (cache := read_cache(place, rows, alien=place != own)).clips]
 
 

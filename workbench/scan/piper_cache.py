@@ -16,6 +16,7 @@ from pathlib import Path
 
 from core_vits.manifest import Row
 from workbench.adopt import Adoption
+from workbench.adopt.data_rules import USUAL_CACHES
 from workbench.config import Workspace
 
 SIZE_OF_A_GENERATION = 6.0
@@ -34,7 +35,6 @@ BINS = 513
 
 _ARCHIVE_BYTES = 1540
 """What torch writes around a tensor, by 15 files of Piper 1.7: 1,517 to 1,569."""
-_CACHES = (".cache", "cache", ".workbench/cache")
 _ROW = re.compile(r"(\d+)_(.*)", re.DOTALL)
 _LETTERS = re.compile(r"\W+")
 _MOST_FILES = 500_000
@@ -128,20 +128,18 @@ class Cache:
         return sum(_is_among(texts, entry) for entry in self.entries if entry.line is None)
 
 
-def cache_folders(folder: Path, workspace: Workspace, adoption: Adoption | None) -> list[Path]:
-    """Where Piper's caches may be: the folder that its command names, and what is called so beside table and project.
+def cache_folders(folder: Path, workspace: Workspace, named: Iterable[Path]) -> list[Path]:
+    """Where Piper's caches may be: what is called so beside table and project, and what is named as one.
 
     Args:
         folder: of the project.
-        workspace: whose own cache is left out, unless Piper's lies in the same folder.
-        adoption: what was read of the project, if it is one of Piper.
+        workspace: of which the table is.
+        named: see `named_caches`; caches elsewhere.
     """
-    places = [place / name for place in (workspace.metadata.parent, folder) for name in _CACHES]
-    chosen = adoption.source.options.given.get("data.cache_dir") if adoption is not None else None
-    if adoption is not None and chosen is not None and not chosen.missing:
-        path = found_in(adoption, chosen.value)
-        places += [path] if path is not None else []
-    return list(dict.fromkeys(place.absolute() for place in places if place.is_dir()))
+    places = [place / name for place in (workspace.metadata.parent, folder) for name in USUAL_CACHES]
+    there = [place.absolute() for place in (*places, *named) if place.is_dir()]
+    found = {os.path.realpath(place): place for place in reversed(there)}
+    return [place for place in dict.fromkeys(there) if found[os.path.realpath(place)] == place]
 
 
 def found_in(adoption: Adoption | None, text: object) -> Path | None:

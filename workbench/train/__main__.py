@@ -73,6 +73,7 @@ def train(run: Path, stop: Callable[[], bool]) -> str:
     # Signals are heard before this: importing torch takes seconds, and a stop may come in them.
     import torch
 
+    from core_vits.machine import cores
     from core_vits.train.distributed import compute_threads, leave, make_fabric
     from workbench.host import Host
     from workbench.jobs.start import run_workspace
@@ -87,8 +88,7 @@ def train(run: Path, stop: Callable[[], bool]) -> str:
     callbacks = [*recorders, *plugin_callbacks(Host.load(workspace), run, first=first)]
     trainer, begin_with = make_trainer(run, workspace, fabric, callbacks=callbacks, stop=stop)
     if "OMP_NUM_THREADS" not in os.environ:
-        cores = len(os.sched_getaffinity(0)) // fabric.world_size
-        torch.set_num_threads(compute_threads(trainer.models.config, cores))
+        torch.set_num_threads(compute_threads(trainer.models.config, cores() // fabric.world_size))
     outcome = trainer.fit(begin_with)
     leave()
     return outcome

@@ -10,21 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core_vits.file_stamp import stamp_of
 from workbench.config import Workspace
 from workbench.errors import PluginError
 from workbench.host import Host
 from workbench.jobs.rundir import PREPARED
 from workbench.jobs.runs import RunView, list_runs
-from workbench.mismatch.kept import ASKED, HEARD, Utterance, current, read_kept
-from workbench.mismatch.kinds import UNUSABLE
+from workbench.mismatch.known import known_of, rows_of_scan
 from workbench.tui.services import Comparison, Judge, Progress, ScanResult
 from workbench.workers.client import Worker
 
 LISTEN = "workbench.workers.targets.mismatch:listen"
 SCORE = "workbench.workers.targets.alignment_scores:score"
-EXCLUDED = "excluded"
-"""Verdict of a scan about a row that is not trained."""
 _RUNS_OFFERED = 3
 
 
@@ -76,25 +72,19 @@ class TextComparison:
 
     def known(self, scan: ScanResult) -> Comparison:
         """What is kept and still holds."""
-        kept = [(kind, found) for kind in (HEARD, ASKED) if (found := read_kept(self._workspace.cache, kind))]
-        if not kept:
-            return Comparison()
-        rows = list(_rows(scan))
         table = Path(self._workspace.dataset.metadata).name
-        findings: list[Mapping[str, Any]] = []
+        known = known_of(self._workspace.cache, table, rows_of_scan(scan.utterances))
         suspicion: dict[int, float] = {}
-        for kind, found in kept:
-            now = current(kind, found, rows, table)
-            findings += now.findings
-            if any(finding.get("rule") == UNUSABLE.name for finding in now.findings):
+        for judge in known:
+            if judge.unusable:
                 continue  # it told the rows no order that means anything
             # Of two judges, the worse opinion: both scales end at their farthest clip.
-            farthest = max((value for value in now.suspicion.values()), default=0.0)
-            nearest = min((value for value in now.suspicion.values()), default=0.0)
-            for row, value in now.suspicion.items():
+            farthest = max(judge.suspicion.values(), default=0.0)
+            nearest = min(judge.suspicion.values(), default=0.0)
+            for row, value in judge.suspicion.items():
                 share = (value - nearest) / (farthest - nearest) if farthest > nearest else 0.0
                 suspicion[row] = max(suspicion.get(row, 0.0), share)
-        return Comparison(findings=findings, suspicion=suspicion)
+        return Comparison(findings=[finding for judge in known for finding in judge.findings], suspicion=suspicion)
 
     def cancel(self) -> None:
         """Kill the worker; what was judged so far is kept."""
@@ -129,16 +119,3 @@ def _of_run(run: RunView) -> Iterator[Judge]:
             checkpoint=run.best.file,
             run=run.folder,
         )
-
-
-def _rows(scan: ScanResult) -> Iterator[Utterance]:
-    """Rows that a judge would look at now."""
-    for item in scan.utterances:
-        if item.get("verdict") == EXCLUDED:
-            continue
-        stamp = None
-        try:
-            stamp = stamp_of(Path(str(item["path"])).stat()) if item.get("path") else None
-        except OSError:
-            stamp = None
-        yield Utterance(row=int(item["row"]), file=str(item["file"]), text=str(item["text"]), stamp=stamp)

@@ -223,7 +223,7 @@ class LiveServices:
         from workbench.report.languages import choose_language
         from workbench.report.markdown import write_markdown
 
-        found = {"summary": scan.summary, "findings": scan.findings, "utterances": scan.utterances}
+        found = {name: getattr(scan, name) for name in ("summary", "findings", "utterances", "kinds")}
         report = make_report(self._workspace.file, lambda _: found)
         return write_markdown(report, choose_language(os.environ, report.language), self._workspace.root / REPORT)
 
@@ -394,8 +394,9 @@ class LiveServices:
 def _scan_result(found: Mapping[str, Any]) -> ScanResult:
     """A report of the scan, or a part of one."""
     return ScanResult(
-        summary=found.get("summary", {}), findings=found.get("findings", ()), utterances=found.get("utterances", ())
-    )
+        summary=found.get("summary", {}), findings=found.get("findings", ()), utterances=found.get("utterances", ()),
+        kinds=found.get("kinds", {}),
+    )  # fmt: skip
 
 
 def _row(utterance: Mapping[str, Any]) -> Row:

@@ -113,6 +113,8 @@ class ScanResult:
     summary: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Mapping[str, Any]] = ()
     utterances: Sequence[Mapping[str, Any]] = ()
+    kinds: Mapping[str, Any] = field(default_factory=dict)
+    """What each kind of finding means, known at the end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,9 @@ MEMORY = (
     kind("memory.batch", _WARNS, "a largest batch that does not fit into the GPU's memory",
          "It is trained in parts: the same gradients, but more time. Piper would stop.",
          "Set a smaller [training] batch_size, or split the longest clips."),
+    kind("memory.graphs", _WARNS, "recorded steps that do not fit into the GPU's memory beside others",
+         "The run gives up recording, says so once, and goes on more slowly.",
+         "Set [training] cuda_graphs = false, or a smaller batch_size."),
 )  # fmt: skip
 
 DATASET = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from workbench.report.languages import en_health
 from workbench.report.languages.language import Language
 
 _SENTENCES = {
@@ -78,6 +79,8 @@ _SENTENCES = {
     "fact.median_length": "median length of a clip",
     "fact.longest": "longest clip",
     "fact.phonemizer": "phonemizer",
+    "fact.heard": "recordings compared with their texts",
+    "fact.asked": "the same, by a trained voice",
     "fact.voice.name": "name of the voice",
     "fact.voice.language": "language",
     "fact.voice.quality": "quality",
@@ -121,6 +124,7 @@ _SENTENCES = {
     "fact.last_event": "last event",
     "fact.tags": "curves in it",
     "fact.gpu_need": "memory of a device",
+    "fact.recorded_need": "with recorded steps",
     "fact.disk_need": "disk for checkpoints",
     "fact.cache_need": "disk for the prepared data",
     "fact.epochs_an_hour": "epochs an hour",
@@ -130,6 +134,7 @@ _SENTENCES = {
     "value.yes": "yes",
     "value.no": "no",
     "value.gpu": "{name}, {size:bytes}, {used:bytes} in use, driver {driver}",
+    "value.compared": "{count:row} by {by}",
     "value.encoder": "{layers:layer}, width {width}",
     "value.decoder": "HiFi-GAN, residual block {block}, {rates}",
     "value.stochastic": "stochastic",
@@ -153,6 +158,9 @@ _SENTENCES = {
     "evidence.headers": "headers of {count:file} in {folder}",
     "evidence.scan": "workbench health",
     "evidence.scan_tells": "`workbench health` would tell",
+    "evidence.kept": "kept since {date:date}",
+    "evidence.judged": "{by}, {date:date}",
+    "evidence.compare_tells": "`workbench mismatch` would tell",
     "evidence.archive": "tables of contents of the files",
     "evidence.default": "default",
     "evidence.default_piper": "default of Piper",
@@ -163,6 +171,7 @@ _SENTENCES = {
         "{fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} a frame; the longest clip has "
         "{longest:seconds}). Measured on an H200 in {precision}"
     ),
+    "evidence.recorded": "a second batch and {again:bytes} of gradients and workspaces more; arithmetic, not measured",
     "evidence.disk_measured": "{best} best + {last} last + 1 being written, {one:bytes} each, as the newest one here",
     "evidence.disk_usual": "{best} best + {last} last + 1 being written, {one:bytes} each, usual for {quality}",
     "evidence.cache": "length × sample rate × 2 B",
@@ -219,6 +228,10 @@ _SENTENCES = {
     "finding.bare": "{summary}. {effect} {fix}",
     "scan.more": "And more kinds of findings: {count}.",
     "scan.clean": "Decoded and read, with nothing to object: {count:clip}.",
+    "compared.warns": "To look at, {count:finding} of {rule} (lines {lines}), for instance {example}",
+    "compared.clean": "Text and recording compared of {count:row}: none stands out.",
+    "compared.outdated": "No longer true, since rows have changed: {count:finding}. What these say now is not known.",
+    "compared.unusable": "Whether recordings say their texts is not known: {example}",
     # 2. Configuration.
     "configuration.file": "The settings are those of {file}.",
     "configuration.proposed": "The settings are read from {source}; no file was written.",
@@ -322,6 +335,12 @@ _SENTENCES = {
     # 10. Recommendations.
     "do.adopt": "write the settings as workbench.toml; nothing else of the project is changed",
     "do.health": "see each row and recording that is not as it should be",
+    "do.compare": (
+        "hear whether every recording says its text; about five minutes for an hour of speech (in the data pane: m)"
+    ),
+    "do.compare_again": "hear what is new or has changed since recordings and texts were compared: {count:row}",
+    "do.compare_voice": "ask the trained voice which clips do not fit their texts; {reason}",
+    "do.compare_first": "{what}; before that: {reason}",
     "do.doctor": "see what the machine lacks, each with its remedy",
     "do.find": "look for the checkpoint of epoch {epoch:plain} on this machine",
     "do.set_aside": "only if it is lost: accept epoch {epoch:plain} as the beginning",
@@ -336,6 +355,10 @@ _SENTENCES = {
         "By the estimate, a device needs {need:bytes} with a batch of {batch}; the smallest GPU has {has:bytes}. Lower "
         "the batch."
     ),
+    "memory.recorded": (
+        "By arithmetic, recorded steps need {need:bytes} together with others; the smallest GPU has {has:bytes}. The "
+        "run would give up recording. Lower the batch, or set cuda_graphs = false."
+    ),
     "time.unknown": "How long a training takes is not known: no event file tells a speed.",
     "time.elsewhere": "The speed is that of {host}; this machine is {here}.",
     "copies.one": "{file} ({size:bytes}) is the only whole checkpoint: copy it to another disk before training.",
@@ -343,7 +366,7 @@ _SENTENCES = {
 
 ENGLISH = Language(
     name="en",
-    sentences=MappingProxyType(_SENTENCES),
+    sentences=MappingProxyType({**_SENTENCES, **en_health.SENTENCES}),
     nouns=MappingProxyType(
         {
             "warning": ("warning", "warnings"), "file": ("file", "files"), "row": ("row", "rows"),
@@ -352,7 +375,7 @@ ENGLISH = Language(
             "line": ("line", "lines"), "checkpoint": ("checkpoint", "checkpoints"), "epoch": ("epoch", "epochs"),
             "device": ("device", "devices"), "batch": ("batch", "batches"), "voice": ("voice", "voices"),
             "package": ("package", "packages"), "option": ("option", "options"), "layer": ("layer", "layers"),
-            "channel": ("channel", "channels"), "parameter": ("parameter", "parameters"),
+            "channel": ("channel", "channels"), "parameter": ("parameter", "parameters"), **en_health.NOUNS,
         }
     ),
     plural=lambda count: int(count != 1),

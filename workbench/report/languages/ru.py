@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from workbench.report.languages import ru_health
 from workbench.report.languages.language import Language
 
 _SENTENCES = {
@@ -78,6 +79,8 @@ _SENTENCES = {
     "fact.median_length": "медианная длина записи",
     "fact.longest": "самая длинная запись",
     "fact.phonemizer": "фонемизатор",
+    "fact.heard": "записи сравнены с текстами",
+    "fact.asked": "то же обученным голосом",
     "fact.voice.name": "имя голоса",
     "fact.voice.language": "язык",
     "fact.voice.quality": "качество",
@@ -121,6 +124,7 @@ _SENTENCES = {
     "fact.last_event": "последнее событие",
     "fact.tags": "кривые в нём",
     "fact.gpu_need": "память устройства",
+    "fact.recorded_need": "с записанными шагами",
     "fact.disk_need": "диск для чекпоинтов",
     "fact.cache_need": "диск для подготовленных данных",
     "fact.epochs_an_hour": "эпох в час",
@@ -130,6 +134,7 @@ _SENTENCES = {
     "value.yes": "да",
     "value.no": "нет",
     "value.gpu": "{name}, {size:bytes}, занято {used:bytes}, драйвер {driver}",
+    "value.compared": "{count:row}, {by}",
     "value.encoder": "{layers:layer}, ширина {width}",
     "value.decoder": "HiFi-GAN, блок {block}, {rates}",
     "value.stochastic": "стохастический",
@@ -153,6 +158,9 @@ _SENTENCES = {
     "evidence.headers": "заголовки: {count:file} в {folder}",
     "evidence.scan": "workbench health",
     "evidence.scan_tells": "скажет `workbench health`",
+    "evidence.kept": "сохранено {date:date}",
+    "evidence.judged": "{by}, {date:date}",
+    "evidence.compare_tells": "скажет `workbench mismatch`",
     "evidence.archive": "оглавления файлов",
     "evidence.default": "значение по умолчанию",
     "evidence.default_piper": "значение Piper по умолчанию",
@@ -163,6 +171,7 @@ _SENTENCES = {
         "{fixed:bytes} + {batch:clip} × ({clip:bytes} + {frame:bytes} на кадр; самая длинная запись: "
         "{longest:seconds}). Измерено на H200, {precision}"
     ),
+    "evidence.recorded": "ещё один батч и {again:bytes} градиентов и рабочей памяти; по расчёту, не измерено",
     "evidence.disk_measured": "лучших {best} + последних {last} + 1 в записи, по {one:bytes}, как у новейшего здесь",
     "evidence.disk_usual": "лучших {best} + последних {last} + 1 в записи, по {one:bytes}, как обычно для {quality}",
     "evidence.cache": "длительность × частота × 2 Б",
@@ -220,6 +229,10 @@ _SENTENCES = {
     "finding.bare": "{summary}. {effect} {fix}",
     "scan.more": "И другие виды находок: {count}.",
     "scan.clean": "Декодировано и прочитано без замечаний: {count:clip}.",
+    "compared.warns": "Обратить внимание: {rule}, {count:finding} (строки {lines}), например: {example}",
+    "compared.clean": "Тексты сравнены с записями, ни один не выделяется: {count:row}.",
+    "compared.outdated": "Уже не верны, так как строки изменились: {count:finding}. Что в них теперь, неизвестно.",
+    "compared.unusable": "Произносят ли записи свои тексты, неизвестно: {example}",
     # 2. Конфигурация.
     "configuration.file": "Настройки взяты из {file}.",
     "configuration.proposed": "Настройки прочитаны из {source}; файл не записан.",
@@ -322,6 +335,12 @@ _SENTENCES = {
     # 10. Рекомендации.
     "do.adopt": "записать настройки в workbench.toml; больше в проекте ничего не меняется",
     "do.health": "увидеть каждую строку и запись, с которой что-то не так",
+    "do.compare": (
+        "услышать, произносит ли каждая запись свой текст; около пяти минут на час речи (на панели данных: m)"
+    ),
+    "do.compare_again": "услышать строки, новые и изменившиеся после сравнения с текстами: {count:row}",
+    "do.compare_voice": "спросить обученный голос, какие записи не подходят к своим текстам; {reason}",
+    "do.compare_first": "{what}; сначала: {reason}",
     "do.doctor": "увидеть, чего не хватает машине и как это исправить",
     "do.find": "поискать на этой машине чекпоинт эпохи {epoch:plain}",
     "do.set_aside": "только если он утерян: согласиться начать с эпохи {epoch:plain}",
@@ -334,6 +353,10 @@ _SENTENCES = {
     "memory.enough": "По оценке устройству нужно {need:bytes}; у меньшего GPU {has:bytes}.",
     "memory.too_little": (
         "По оценке при батче {batch} устройству нужно {need:bytes}; у меньшего GPU {has:bytes}. Уменьшите батч."
+    ),
+    "memory.recorded": (
+        "По расчёту записанным шагам вместе с обычными нужно {need:bytes}; у меньшего GPU {has:bytes}. Запуск "
+        "откажется от записи. Уменьшите батч или поставьте cuda_graphs = false."
     ),
     "time.unknown": "Сколько займёт обучение, неизвестно: ни один файл событий не говорит о скорости.",
     "time.elsewhere": "Скорость измерена на машине {host}, а эта машина — {here}.",
@@ -350,7 +373,7 @@ def _plural(count: int) -> int:
 
 RUSSIAN = Language(
     name="ru",
-    sentences=MappingProxyType(_SENTENCES),
+    sentences=MappingProxyType({**_SENTENCES, **ru_health.SENTENCES}),
     nouns=MappingProxyType(
         {
             "warning": ("замечание", "замечания", "замечаний"), "file": ("файл", "файла", "файлов"),
@@ -362,7 +385,7 @@ RUSSIAN = Language(
             "batch": ("батч", "батча", "батчей"), "voice": ("голос", "голоса", "голосов"),
             "package": ("пакет", "пакета", "пакетов"), "option": ("параметр", "параметра", "параметров"),
             "layer": ("слой", "слоя", "слоёв"), "channel": ("канал", "канала", "каналов"),
-            "parameter": ("параметр", "параметра", "параметров"),
+            "parameter": ("параметр", "параметра", "параметров"), **ru_health.NOUNS,
         }
     ),
     plural=_plural,

@@ -9,6 +9,7 @@ from typing import Any
 from core_vits.manifest import split_sizes
 from workbench.report.places import named
 from workbench.report.records import Fact, Quantity, Section, Statement, Table, Verdict, say
+from workbench.report.sections.comparison import comparison, comparison_facts
 from workbench.report.situation import Situation
 from workbench.scan.piper_cache import SIZE_OF_A_GENERATION, Cache
 
@@ -17,13 +18,16 @@ _VERDICTS = {"blocks": Verdict.ERROR, "drops": Verdict.WARNING, "warns": Verdict
 
 
 def dataset(here: Situation) -> Section:
-    """Facts from the table, the headers and the scan."""
+    """Facts from the table, the headers, the scan and what was compared."""
     return Section(
         name="dataset",
-        facts=tuple(_facts(here)),
+        facts=(*_facts(here), *comparison_facts(here)),
         tables=(_sizes(here),),
-        statements=(*_table(here), *_locked(here), *_arithmetic(here), *_rates(here), *_caches(here), *_scan(here)),
-    )
+        statements=(
+            *_table(here), *_locked(here), *_arithmetic(here), *_rates(here), *_caches(here), *_scan(here),
+            *comparison(here),
+        ),
+    )  # fmt: skip
 
 
 def _facts(here: Situation) -> Iterator[Fact]:

@@ -36,8 +36,8 @@ def _facts(here: Situation) -> Iterator[Fact]:
     if not machine.gpus:
         reason = say("gpu.no_tool") if machine.gpu_problem == "missing" else machine.gpu_problem
         yield Fact("gpu", Quantity(say("value.none")), reason)
-    yield Fact("cores", Quantity(machine.cores), "sched_getaffinity")
-    yield Fact("memory", Quantity(machine.memory, "bytes"), "/proc/meminfo")
+    yield Fact("cores", Quantity(machine.cores), machine.cores_by)
+    yield Fact("memory", Quantity(machine.memory, "bytes"), machine.memory_by)
     yield Fact("free_disk", Quantity(place[0] if place else None, "bytes"), named(place[1]) if place else "")
     yield Fact("container", Quantity(say("value.yes" if machine.container else "value.no")), machine.container or "/")
     yield Fact("shared_memory", Quantity(machine.shared_memory, "bytes"), "/dev/shm")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from workbench.config.settings import RESUME
 from workbench.report.places import named
 from workbench.report.records import Command, Section, Verdict, say
+from workbench.report.sections.comparison import comparing
 from workbench.report.situation import Situation
 
 
@@ -25,6 +26,7 @@ def _mend(here: Situation, sections: Sequence[Section], wrong: set[str]) -> Iter
     dataset = next(section for section in sections if section.name == "dataset")
     if here.scan is None or dataset.verdict in (Verdict.ERROR, Verdict.WARNING):
         yield Command(f"workbench health{where}", say("do.health"))
+    yield from comparing(here)
     if "dependencies" in wrong or "environment" in wrong:
         yield Command(f"workbench doctor{where}", say("do.doctor"))
     furthest = here.furthest

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from core_vits.needed_memory import CUDA_BYTES, step_memory
+from core_vits.needed_memory import CUDA_BYTES, StepMemory, step_memory
 from workbench.config import HOP_LENGTH
 from workbench.jobs.checks import CHECKPOINT_BYTES
 from workbench.report.event_files import EventFile
@@ -27,20 +28,35 @@ def _longest(here: Situation) -> float | None:
     return here.scan.longest if here.scan is not None else None
 
 
-def _need(here: Situation) -> float | None:
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What a step takes of a device, bytes."""
+
+    step: float
+    recorded: float | None
+    """Where steps are recorded and trained as usual; None where none is recorded."""
+
+
+def _need(here: Situation) -> _Need | None:
     longest = _longest(here)
     if longest is None:
         return None
+    training, memory = here.workspace.training, _step(here)
+    batch = training.batch_size, int(longest * here.workspace.audio.sample_rate) // HOP_LENGTH, training.segment_size
+    records = training.cuda_graphs and training.precision != "16-mixed"
+    return _Need(
+        CUDA_BYTES + memory.bytes(*batch), CUDA_BYTES + memory.recorded(*batch) if records else None
+    )  # fmt: skip
+
+
+def _step(here: Situation) -> StepMemory:
     training = here.workspace.training
-    frames = int(longest * here.workspace.audio.sample_rate) // HOP_LENGTH
-    memory = step_memory(here.workspace.voice.quality, training.precision, devices=training.devices)
-    return CUDA_BYTES + memory.bytes(training.batch_size, frames, training.segment_size)
+    return step_memory(here.workspace.voice.quality, training.precision, devices=training.devices)
 
 
 def _memory_facts(here: Situation) -> Iterator[Fact]:
     need, longest = _need(here), _longest(here)
-    training = here.workspace.training
-    memory = step_memory(here.workspace.voice.quality, training.precision, devices=training.devices)
+    training, memory = here.workspace.training, _step(here)
     if need is None:
         yield Fact("gpu_need", Quantity(None), say("evidence.longest_unknown"))
         return
@@ -48,7 +64,10 @@ def _memory_facts(here: Situation) -> Iterator[Fact]:
         "evidence.memory", fixed=CUDA_BYTES + memory.fixed, batch=training.batch_size, precision=training.precision,
         clip=memory.bytes(1, 0, training.segment_size) - memory.fixed, frame=memory.a_frame, longest=longest,
     )  # fmt: skip
-    yield Fact("gpu_need", Quantity(say("value.estimate", size=need)), formula)
+    yield Fact("gpu_need", Quantity(say("value.estimate", size=need.step)), formula)
+    if need.recorded is not None:
+        again = say("evidence.recorded", again=memory.again)
+        yield Fact("recorded_need", Quantity(say("value.estimate", size=need.recorded)), again)
 
 
 def _memory(here: Situation) -> Iterator[Statement]:
@@ -56,11 +75,14 @@ def _memory(here: Situation) -> Iterator[Statement]:
     if need is None or not gpus or here.workspace.training.accelerator == "cpu":
         return
     smallest = min(gpu.bytes for gpu in gpus)
-    if need > smallest:
-        text = say("memory.too_little", need=need, has=smallest, batch=here.workspace.training.batch_size)
+    if need.step > smallest:
+        text = say("memory.too_little", need=need.step, has=smallest, batch=here.workspace.training.batch_size)
         yield Statement(Verdict.WARNING, text, here.place("training.batch_size"))
-    else:
-        yield Statement(Verdict.OK, say("memory.enough", need=need, has=smallest), "nvidia-smi")
+        return
+    yield Statement(Verdict.OK, say("memory.enough", need=need.step, has=smallest), "nvidia-smi")
+    if need.recorded is not None and need.recorded > smallest:
+        text = say("memory.recorded", need=need.recorded, has=smallest)
+        yield Statement(Verdict.WARNING, text, here.place("training.cuda_graphs"))
 
 
 def _disk(here: Situation) -> Iterator[Fact]:

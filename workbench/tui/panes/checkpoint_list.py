@@ -108,12 +108,20 @@ def facts_of(checkpoint: CheckpointView, folder: Path) -> list[str]:
     lines.append(f"epoch           {_known(checkpoint.epoch)}")
     lines.append(f"batch           {_known(checkpoint.step)}")
     lines.append(f"optimizer step  {_known(checkpoint.optimizer_step)} (generator and discriminator)")
-    lines.append(f"val mel         {number(checkpoint.val_mel)}{'  ★ best' if checkpoint.best else ''}")
+    lines.append(
+        f"val mel         {number(checkpoint.val_mel)}{_over(checkpoint)}{'  ★ best' if checkpoint.best else ''}"
+    )
     if checkpoint.val_mos is not None:
         lines.append(f"val mos         {number(checkpoint.val_mos)}{'  ☆ best' if checkpoint.best_mos else ''}")
     if checkpoint.problem:
         lines.append(f"✗ {checkpoint.problem}")
     return lines
+
+
+def _over(checkpoint: CheckpointView) -> str:
+    """Over how many clips its validation was, where that is not all of them."""
+    score = checkpoint.score
+    return "" if score.complete else f"  over {count(score.clips)} of {count(score.clips_of)} clips"
 
 
 def difference(exported: Exported) -> str:

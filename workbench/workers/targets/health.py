@@ -180,6 +180,7 @@ def _facts(workspace: Workspace, front: FrontEnd | None, dataset: Structure, rul
         num_symbols=NUM_SYMBOLS,
         batch_size=workspace.training.batch_size,
         batching=workspace.training.batching,
+        cuda_graphs=workspace.training.cuda_graphs,
         seed=workspace.training.seed,
         devices=workspace.training.devices,
         quality=workspace.voice.quality,

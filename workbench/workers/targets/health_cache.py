@@ -5,6 +5,7 @@ Sizes and times tell of every entry; a few are opened to be sure. The workbench 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,12 @@ import numpy.typing as npt
 
 from core_vits.errors import CheckpointFileError
 from core_vits.manifest import Row
-from workbench.adopt import Adoption, adopt
 from workbench.api import Finding, RuleKind, Severity, Utterance, ranges
 from workbench.config import HOP_LENGTH, Workspace, shown
 from workbench.config.settings import PHONEME_IDS
-from workbench.errors import WorkbenchError
 from workbench.jobs.dataset import read_table_as_written
 from workbench.scan.cached_sound import LONGEST_SECONDS, find_sound
+from workbench.scan.named_caches import named_caches
 from workbench.scan.piper_cache import (
     AUDIO,
     BINS,
@@ -73,7 +73,7 @@ class PiperCaches:
         """
         self._workspace = workspace
         own = workspace.cache.absolute()
-        folders = cache_folders(workspace.root, workspace, _adoption(workspace.root))
+        folders = cache_folders(workspace.root, workspace, _named(workspace))
         # Piper knows nothing of excluded rows and corrected texts.
         self._rows = read_table_as_written(workspace).rows if folders else ()
         self._texts = {row.line: row.text for row in self._rows}
@@ -329,11 +329,16 @@ class _Judge:
         )
 
 
-def _adoption(folder: Path) -> Adoption | None:
-    try:
-        return adopt([str(folder)])
-    except WorkbenchError:
-        return None
+def _named(workspace: Workspace) -> list[Path]:
+    """Caches that scripts, runs and the workspace file name; without such a file only those inside of the dataset.
+
+    A script in a folder that was only pointed at is nobody's word for opening what lies elsewhere.
+    """
+    named = named_caches(workspace.root, workspace)
+    if workspace.file.exists():
+        return named
+    inside = [Path(os.path.realpath(place)) for place in (workspace.root, workspace.metadata.parent)]
+    return [place for place in named if any(Path(os.path.realpath(place)).is_relative_to(own) for own in inside)]
 
 
 Item = TypeVar("Item")

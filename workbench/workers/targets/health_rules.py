@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
-from typing import Any
 
 from workbench.api import DatasetFacts, Finding, HealthRule, HealthRuleSpec, Needs, RuleKind, Severity, Utterance
 from workbench.config import did_you_mean
 from workbench.host import Host
 from workbench.workers.targets.health_kinds import CACHE, OWN_KINDS
+from workbench.workers.targets.health_russian import failed_rule
 
 
 class Rules:
@@ -66,11 +65,11 @@ class Rules:
             found += self._guarded(name, rule.finish)
         return found
 
-    def kinds(self) -> dict[str, dict[str, str]]:
+    def kinds(self) -> dict[str, dict[str, object]]:
         """Every kind of finding that may be in the report, by name."""
         own = [("", kind) for kind in (*OWN_KINDS, *CACHE, *self._failed)]
         all_kinds = own + [(spec.name, kind) for spec in self._specs for kind in spec.kinds]
-        return {kind.name: _kind_as_json(check, kind) for check, kind in all_kinds}
+        return {kind.name: kind.as_json(check) for check, kind in all_kinds}
 
     def _guarded(self, name: str, ask: Callable[[], Iterable[Finding]]) -> list[Finding]:
         """The findings of one rule; a rule that raises is reported once and asked no more."""
@@ -87,6 +86,7 @@ class Rules:
             summary=f"the rule {name} failed",
             effect="What it looks for was not checked.",
             fix="See `workbench plugins`, and tell its author.",
+            words={"ru": failed_rule(name)},
         )
         self._failed.append(kind)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -95,21 +95,10 @@ class Rules:
             severity=kind.severity,
             subject=f"rule {name}",
             message=f"the rule stopped working ({reason}): what it looks for was not checked. See `workbench plugins`.",
+            evidence={"reason": reason},
         )
 
 
 def _those(known: Iterable[str]) -> str:
     there = ", ".join(sorted(known))
     return f"; there are: {there}" if there else "; the rules here have none"
-
-
-def _kind_as_json(check: str, kind: RuleKind) -> dict[str, Any]:
-    return {
-        "check": check,
-        "severity": str(kind.severity),
-        "level": kind.severity.level,
-        "summary": kind.summary,
-        "effect": kind.effect,
-        "fix": kind.fix,
-        "words": {name: asdict(words) for name, words in kind.words.items()},
-    }

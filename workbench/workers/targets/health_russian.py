@@ -17,6 +17,14 @@ def _words(summary: str, effect: str, fix: str, *facts: str) -> KindWords:
     return KindWords(summary=summary, effect=effect, fix=fix, facts=facts)
 
 
+def failed_rule(name: str) -> KindWords:
+    """Of a rule that raised."""
+    return _words(
+        f"правило {name} перестало работать", "То, что оно ищет, не проверено.",
+        "Смотрите `workbench plugins` и сообщите автору правила.", "{reason}",
+    )  # fmt: skip
+
+
 RUSSIAN: Mapping[str, KindWords] = MappingProxyType({
     "metadata.blank": _words("пустая строка", "Piper на ней останавливается; здесь она пропущена.", "Удалите строку."),
     "metadata.bom": _words(
