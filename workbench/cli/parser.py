@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 from workbench import __version__
 from workbench.cli.arguments import ARGUMENTS
@@ -13,7 +14,6 @@ from workbench.cli.values import path
 from workbench.config import did_you_mean
 
 _INVALID_VERB = re.compile(r"argument VERB: invalid choice: '(.*?)'")
-_UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,27 +27,34 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and end with exit code 2."""
         verb = _INVALID_VERB.search(message)
-        unknown = _UNRECOGNIZED.search(message)
         if verb:
             hint = did_you_mean(verb[1], VERBS) if verb[1] != "help" else ""
             message = f"there is no verb '{verb[1]}'{hint or '; see `workbench --help`'}"
-        elif unknown:
-            first = unknown[1].split()[0]
-            hint = did_you_mean(first.split("=")[0], self._all_options())
-            kind = "option" if first.startswith("-") else "argument"
-            message = f"unknown {kind} '{first}'{hint or f'; see `{self.prog} --help`'}"
         else:
             message = f"{message}; see `{self.prog} --help`"
+        self._refuse(message)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # no overloads
+        """As argparse, but what is unknown is refused by the verb that it was given to."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self._verbs().get(getattr(found, "verb", None) or "", self)._refuse_unknown(rest[0], self._verbs())
+        return found
+
+    def _refuse_unknown(self, given: str, verbs: Mapping[str, Parser]) -> NoReturn:
+        option = given.split("=")[0]
+        if not option.startswith("-"):
+            self._refuse(f"unknown argument '{given}'; see `{self.prog} --help`")
+        owners = [f"`{verb.prog}`" for verb in verbs.values() if option in verb._option_string_actions]
+        hint = f"; it is one of {', '.join(owners)}" if owners else did_you_mean(option, self._option_string_actions)
+        self._refuse(f"unknown option '{given}'{hint or f'; see `{self.prog} --help`'}")
+
+    def _verbs(self) -> Mapping[str, Parser]:
+        return next((item.choices for item in self._actions if isinstance(item, argparse._SubParsersAction)), {})
+
+    def _refuse(self, message: str) -> NoReturn:
         sys.stderr.write(f"workbench: {' '.join(message.split())}\n")
         raise SystemExit(2)
-
-    def _all_options(self) -> list[str]:
-        """Options of this parser and of its verbs: argparse lets the outer one complain for the inner one."""
-        options = [*self._option_string_actions]
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                options += [option for verb in action.choices.values() for option in verb._option_string_actions]
-        return options
 
 
 VERBS: dict[str, str] = {
