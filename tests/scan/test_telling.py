@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +20,7 @@ from workbench.host.records import Registered
 from workbench.scan import decoding
 from workbench.workers import Worker
 from workbench.workers.health_report import HealthReport, scan_with
-from workbench.workers.targets import health_telling
+from workbench.workers.targets import health_source, health_telling
 from workbench.workers.targets.health import measure_part, scan, scan_in_parts
 
 SETTINGS = '[voice]\nname = "probe"\nlanguage = "ru"\n[audio]\nsample_rate = 16000\n[training]\nbatch_size = 4\n'
@@ -256,7 +258,37 @@ def test_a_report_over_the_wire_is_the_one_that_was_made_here(dataset: Path, tmp
     with Worker("audio", log=tmp_path / "log") as worker:
         told = scan_with(worker, on_part=seen.append, workspace_file=str(dataset))
     assert told == json.loads(json.dumps(here))
-    assert seen[0]["table"] == {"rows": 12, "recordings": 11}
+    assert [part["table"] for part in seen if "table" in part] == [{"rows": 12, "recordings": 11}]
+
+
+def test_what_is_wrong_with_the_table_is_told_before_the_folder_is_looked_at(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(*_: object, **__: object) -> None:
+        raise Stopped
+
+    monkeypatch.setattr(health_source, "Listing", stop)
+    report = HealthReport()
+    with pytest.raises(Stopped):
+        scan_in_parts(str(dataset), report.add)
+    assert [finding["rule"] for finding in report.findings] == ["metadata.blank", "metadata.columns"]
+    assert [item["row"] for item in report.skipped] == [13, 14]
+
+
+def test_collections_are_as_before_once_a_scan_has_failed(dataset: Path) -> None:
+    before = gc.get_threshold()
+    during: list[tuple[int, int, int]] = []
+
+    def fail(_: object) -> None:
+        during.append(gc.get_threshold())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        scan_in_parts(str(dataset), fail)
+    assert during[0] > before == gc.get_threshold()
 
 
 def test_a_dataset_without_workspace_is_scanned_by_its_settings(dataset: Path) -> None:
@@ -266,3 +298,13 @@ def test_a_dataset_without_workspace_is_scanned_by_its_settings(dataset: Path) -
     here = scan(str(dataset))
     (dataset / "workbench.toml").unlink()
     assert scan(str(dataset / "workbench.toml"), settings=settings) == here
+
+
+def test_a_finding_in_json_has_every_field_and_evidence_of_its_own() -> None:
+    evidence: dict[str, str | int | float | bool] = {"rows": 2}
+    finding = Finding(rule="a.b", severity=Severity.DROPS, subject="x:1", message="Why.", evidence=evidence, fix="do")
+    told = finding.as_json()
+    assert list(told) == [field.name for field in dataclasses.fields(Finding)]
+    assert told == {**dataclasses.asdict(finding), "severity": "drops"}
+    evidence["rows"] = 3
+    assert told["evidence"] == {"rows": 2}
