@@ -128,7 +128,7 @@ def test_what_is_said_at_the_end_of_a_row_changes_its_verdict(dataset: Path, rul
     rule(Watcher)
     parts: list[Mapping[str, Any]] = []
     end = scan_in_parts(str(dataset), parts.append)
-    assert end["verdicts"] == {"3": "drops"}
+    assert [part["verdicts"] for part in parts if "verdicts" in part] == [{"3": "drops"}]
     report = HealthReport()
     for part in parts:
         report.add(part)
@@ -175,6 +175,36 @@ def test_no_part_is_long_however_much_is_found(
     assert max(len(part.get(name, ())) for part in parts for name in ("findings", "utterances")) <= 3
     assert sum(len(part.get("utterances", ())) for part in parts) == 12
     assert sum(len(part.get("findings", ())) for part in parts) == 22
+
+
+def test_what_is_known_only_at_the_end_travels_in_pieces(
+    dataset: Path, rule: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scan(str(dataset))
+    monkeypatch.setattr(health_telling, "_LINES_IN_A_PART", 5)
+
+    class Late(Watcher):
+        def finish(self) -> list[Finding]:
+            self.facts.parts()
+            subjects = [f"metadata.csv:{row}" for row in range(1, 13)]
+            return [Finding(rule="probe.x", severity=Severity.DROPS, subject=row, message="Late.") for row in subjects]
+
+    rule(Late)
+    parts: list[Mapping[str, Any]] = []
+    end = scan_in_parts(str(dataset), parts.append)
+    assert {name: [len(part[name]) for part in parts if name in part] for name in ("skipped", "verdicts", "parts")} == {
+        "skipped": [2],
+        "verdicts": [5, 5, 2],
+        "parts": [5, 5, 1],
+    }
+    assert set(end) == {"summary", "kinds"}
+    report = HealthReport()
+    for part in parts:
+        report.add(part)
+    told = report.finish(end)
+    assert [item["verdict"] for item in told["utterances"]] == 12 * ["drops"]
+    assert [item["row"] for item in told["utterances"] if item["part"] is None] == [12]
+    assert told["skipped"] == whole["skipped"]
 
 
 def test_a_second_scan_measures_only_what_changed(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:

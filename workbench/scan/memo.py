@@ -59,9 +59,9 @@ class MeasureMemo:
         for raw in data.split(b"\n"):
             if raw:
                 self._lines += 1
-                key = raw[_CHECKSUM:].partition(b"\t")[0]
-                if key.startswith(_BEGIN):
-                    self._known[key] = raw
+                if raw.startswith(_BEGIN, _CHECKSUM):
+                    end = raw.find(b"\t", _CHECKSUM)
+                    self._known[raw[_CHECKSUM : end if end >= 0 else None]] = raw
 
     def __len__(self) -> int:
         return len(self._known)

@@ -23,6 +23,7 @@ _UNUSABLE = frozenset({Severity.BLOCKS, Severity.DROPS})
 # What a pipe and a screen take without a pause.
 _SECONDS_BETWEEN_PARTS = 0.1
 _ROWS_IN_A_PART = 256
+_LINES_IN_A_PART = 2_000
 # More lines with the same problem are one finding.
 _MOST_LINES = 50
 
@@ -45,7 +46,9 @@ class Telling:
     def begin(self, table: Table) -> None:
         """Tell what is known before the folder of recordings is looked at."""
         problems = table.manifest.problems
-        self._part({"skipped": [{"row": item.line, "why": item.message} for item in problems if item.skipped]})
+        skipped = [{"row": item.line, "why": item.message} for item in problems if item.skipped]
+        for begin in range(0, len(skipped), _LINES_IN_A_PART):
+            self._part({"skipped": skipped[begin : begin + _LINES_IN_A_PART]})
         self.found(_problem_findings(problems, self.name))
         self.found(_curation_findings(table))
         self._tell()
@@ -99,8 +102,15 @@ class Telling:
             verdict = _verdict(self._severities.get(f"{self.name}:{item['row']}", ()))
             if verdict != item["verdict"] != EXCLUDED:
                 item["verdict"] = verdicts[str(item["row"])] = verdict
-        parts = {str(line): part for line, part in self.parts.items()}
-        return {"summary": summarize(), "kinds": rules.kinds(), "verdicts": verdicts, "parts": parts}
+        self._tell_late("verdicts", verdicts)
+        self._tell_late("parts", {str(line): part for line, part in self.parts.items()})
+        return {"summary": summarize(), "kinds": rules.kinds()}
+
+    def _tell_late(self, what: str, of_rows: Mapping[str, str]) -> None:
+        """Tell what is known of rows only when all were seen."""
+        told = list(of_rows.items())
+        for begin in range(0, len(told), _LINES_IN_A_PART):
+            self._part({what: dict(told[begin : begin + _LINES_IN_A_PART])})
 
     def _tell(self) -> None:
         for begin in range(0, max(len(self._findings), 1), _ROWS_IN_A_PART):
