@@ -216,9 +216,13 @@ def _plain(
 ) -> Iterator[tuple[int, list[str]]]:
     for number, text in lines:
         columns = text.split(delimiter)
-        if any(column.startswith('"') and (len(column) == 1 or not column.endswith('"')) for column in columns):
+        if '"' in text and any(map(_opens_quote, columns)):
             problems.append(_problem(number, "quote"))
         yield number, columns
+
+
+def _opens_quote(column: str) -> bool:
+    return column.startswith('"') and (len(column) == 1 or not column.endswith('"'))
 
 
 def _quoted(

@@ -32,7 +32,7 @@ from workbench.executors import Processes
 from workbench.scan.decoding import examine_all, lost
 from workbench.workers import Worker
 from workbench.workers.health_report import scan_with
-from workbench.workers.targets.health_source import Structure
+from workbench.workers.targets.health_source import Structure, Table
 from workbench.workers.targets.health_work import open_workspace
 
 RATE = 22_050
@@ -121,7 +121,7 @@ def measure(folder: Path, names: list[str], make: Callable[[], Any]) -> None:
 
 def structure(folder: Path) -> None:
     workspace = open_workspace(str(folder), None)
-    Structure(workspace).listing.orphans([])
+    Structure(workspace, Table(workspace))
 
 
 class Watch:

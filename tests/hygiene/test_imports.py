@@ -79,6 +79,10 @@ def test_the_supervisor_of_a_run_needs_neither_numpy_nor_textual() -> None:
     assert imported_by("import workbench.jobs.supervisor") & {"numpy", "textual"} == set()
 
 
+def test_a_scan_imports_scipy_when_it_measures_and_not_before() -> None:
+    assert "scipy" not in imported_by("import workbench.workers.targets.health")
+
+
 def test_the_import_contracts_of_pyproject_hold(repo: Path, tmp_path: Path) -> None:
     tool = Path(sys.executable).parent / "lint-imports"
     # Installed from a wheel, the packages still have to be those of this checkout.

@@ -223,7 +223,9 @@ def test_a_listing_finds_what_the_trainer_finds(tmp_path: Path) -> None:
              "e", "e.wav", ".hidden.wav", ".hidden", "f", "f.wav", "link/c.wav", "linked", "linked.wav", "out.wav", "",
              "sub", "/a.wav", str(tmp_path / "a.wav"), "x" * 300, "A.wav")  # fmt: skip
     for name in names:
-        assert listing.find(name) == find_recording(tmp_path, name), name
+        found = find_recording(tmp_path, name)
+        assert listing.find(name) == found, name
+        assert listing.name_of(name) == (None if found is None else str(found.relative_to(tmp_path))), name
 
 
 @pytest.mark.parametrize(
@@ -255,4 +257,4 @@ def test_recordings_that_no_row_names_are_orphans(tmp_path: Path) -> None:
     for name in ("a.wav", "b.WAV", "notes.txt", ".c.wav", "sub/d.mp3", "runs/1/e.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert Listing(tmp_path, skip=(tmp_path / "runs",)).orphans(["a.wav"]) == ("b.WAV", "sub/d.mp3")
+    assert Listing(tmp_path, skip=(tmp_path / "runs",)).orphans({"a.wav"}) == ("b.WAV", "sub/d.mp3")

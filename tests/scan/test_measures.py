@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from itertools import combinations
 
@@ -189,5 +190,6 @@ def test_any_rate_and_length_can_be_measured(rate: int, length: int) -> None:
         np.full(length, 1e30, np.float32),
     ):
         found = measured(samples, rate)
+        assert found.as_json() == dataclasses.asdict(found)
         assert found == AudioMeasures.from_json(found.as_json())
         assert all(value == value for value in found.as_json().values()), "NaN"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +20,7 @@ from workbench.host.records import Registered
 from workbench.scan import decoding
 from workbench.workers import Worker
 from workbench.workers.health_report import HealthReport, scan_with
-from workbench.workers.targets import health_telling
+from workbench.workers.targets import health_source, health_telling
 from workbench.workers.targets.health import measure_part, scan, scan_in_parts
 
 SETTINGS = '[voice]\nname = "probe"\nlanguage = "ru"\n[audio]\nsample_rate = 16000\n[training]\nbatch_size = 4\n'
@@ -126,7 +128,7 @@ def test_what_is_said_at_the_end_of_a_row_changes_its_verdict(dataset: Path, rul
     rule(Watcher)
     parts: list[Mapping[str, Any]] = []
     end = scan_in_parts(str(dataset), parts.append)
-    assert end["verdicts"] == {"3": "drops"}
+    assert [part["verdicts"] for part in parts if "verdicts" in part] == [{"3": "drops"}]
     report = HealthReport()
     for part in parts:
         report.add(part)
@@ -173,6 +175,36 @@ def test_no_part_is_long_however_much_is_found(
     assert max(len(part.get(name, ())) for part in parts for name in ("findings", "utterances")) <= 3
     assert sum(len(part.get("utterances", ())) for part in parts) == 12
     assert sum(len(part.get("findings", ())) for part in parts) == 22
+
+
+def test_what_is_known_only_at_the_end_travels_in_pieces(
+    dataset: Path, rule: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scan(str(dataset))
+    monkeypatch.setattr(health_telling, "_LINES_IN_A_PART", 5)
+
+    class Late(Watcher):
+        def finish(self) -> list[Finding]:
+            self.facts.parts()
+            subjects = [f"metadata.csv:{row}" for row in range(1, 13)]
+            return [Finding(rule="probe.x", severity=Severity.DROPS, subject=row, message="Late.") for row in subjects]
+
+    rule(Late)
+    parts: list[Mapping[str, Any]] = []
+    end = scan_in_parts(str(dataset), parts.append)
+    assert {name: [len(part[name]) for part in parts if name in part] for name in ("skipped", "verdicts", "parts")} == {
+        "skipped": [2],
+        "verdicts": [5, 5, 2],
+        "parts": [5, 5, 1],
+    }
+    assert set(end) == {"summary", "kinds"}
+    report = HealthReport()
+    for part in parts:
+        report.add(part)
+    told = report.finish(end)
+    assert [item["verdict"] for item in told["utterances"]] == 12 * ["drops"]
+    assert [item["row"] for item in told["utterances"] if item["part"] is None] == [12]
+    assert told["skipped"] == whole["skipped"]
 
 
 def test_a_second_scan_measures_only_what_changed(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +288,37 @@ def test_a_report_over_the_wire_is_the_one_that_was_made_here(dataset: Path, tmp
     with Worker("audio", log=tmp_path / "log") as worker:
         told = scan_with(worker, on_part=seen.append, workspace_file=str(dataset))
     assert told == json.loads(json.dumps(here))
-    assert seen[0]["table"] == {"rows": 12, "recordings": 11}
+    assert [part["table"] for part in seen if "table" in part] == [{"rows": 12, "recordings": 11}]
+
+
+def test_what_is_wrong_with_the_table_is_told_before_the_folder_is_looked_at(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(*_: object, **__: object) -> None:
+        raise Stopped
+
+    monkeypatch.setattr(health_source, "Listing", stop)
+    report = HealthReport()
+    with pytest.raises(Stopped):
+        scan_in_parts(str(dataset), report.add)
+    assert [finding["rule"] for finding in report.findings] == ["metadata.blank", "metadata.columns"]
+    assert [item["row"] for item in report.skipped] == [13, 14]
+
+
+def test_collections_are_as_before_once_a_scan_has_failed(dataset: Path) -> None:
+    before = gc.get_threshold()
+    during: list[tuple[int, int, int]] = []
+
+    def fail(_: object) -> None:
+        during.append(gc.get_threshold())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        scan_in_parts(str(dataset), fail)
+    assert during[0] > before == gc.get_threshold()
 
 
 def test_a_dataset_without_workspace_is_scanned_by_its_settings(dataset: Path) -> None:
@@ -266,3 +328,13 @@ def test_a_dataset_without_workspace_is_scanned_by_its_settings(dataset: Path) -
     here = scan(str(dataset))
     (dataset / "workbench.toml").unlink()
     assert scan(str(dataset / "workbench.toml"), settings=settings) == here
+
+
+def test_a_finding_in_json_has_every_field_and_evidence_of_its_own() -> None:
+    evidence: dict[str, str | int | float | bool] = {"rows": 2}
+    finding = Finding(rule="a.b", severity=Severity.DROPS, subject="x:1", message="Why.", evidence=evidence, fix="do")
+    told = finding.as_json()
+    assert list(told) == [field.name for field in dataclasses.fields(Finding)]
+    assert told == {**dataclasses.asdict(finding), "severity": "drops"}
+    evidence["rows"] = 3
+    assert told["evidence"] == {"rows": 2}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import weakref
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from tui.conftest import scan_of
@@ -10,7 +13,7 @@ from tui.recorded import Recorded, screen_text, until
 
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.memory import keep_out_of_collections
-from workbench.tui.panes import choosing, scan
+from workbench.tui.panes import choosing, data, scan
 from workbench.tui.widgets.rows import RowList
 
 
@@ -85,3 +88,26 @@ def test_what_is_kept_out_of_collections_is_still_freed() -> None:
         assert Seen.freed
     finally:
         gc.unfreeze()
+
+
+class Row(dict[str, Any]):
+    """A row whose end can be seen."""
+
+
+async def test_a_scan_is_freed_when_the_next_one_is_shown(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "LET_GO_SECONDS", 0.01)
+    rows = [Row(item) for item in recorded.scan_result.utterances]
+    old = [weakref.ref(item) for item in rows]
+    recorded.scan_result = replace(recorded.scan_result, utterances=rows)
+    del rows
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "48 utterances" in screen_text(app))
+        recorded.scan_result = scan_of(12)
+        try:
+            await pilot.press("r")
+            await until(pilot, lambda: "12 utterances" in screen_text(app))
+            await until(pilot, lambda: not any(item() is not None for item in old))
+            assert len(app.query_one("#utterances", RowList).items) == 12
+        finally:
+            gc.unfreeze()

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from rich.cells import cell_len
+from textual.geometry import Size
+from textual.screen import Screen
 from tui.recorded import Recorded, screen_text, until
 
 from workbench.tui.app import SMALLEST, WorkbenchApp
+from workbench.tui.screens.dialogs import PickScreen
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
 Golden = Callable[[str], None]
@@ -122,3 +125,30 @@ async def test_no_color_leaves_no_colour_and_loses_no_word(training: Recorded, m
                 style = segment.style
                 assert style is None or style.color is None or style.color.is_default
                 assert style is None or style.bgcolor is None or style.bgcolor.is_default
+
+
+async def test_a_dialog_is_laid_out_once_when_it_opens_and_again_when_the_terminal_changes(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layouts: list[Size] = []
+    lay_out = Screen._refresh_layout
+
+    def counted(self: Screen[None], size: Size | None = None, scroll: bool = False) -> None:
+        if isinstance(self, PickScreen) and size is not None:
+            layouts.append(size)
+        lay_out(self, size, scroll)
+
+    monkeypatch.setattr(Screen, "_refresh_layout", counted)
+    app = WorkbenchApp(recorded)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "48 utterances" in screen_text(app))
+        await pilot.press("s")
+        await until(pilot, lambda: "characters a second" in screen_text(app))
+        assert layouts == [Size(100, 30)]
+        await pilot.resize_terminal(70, 24)
+        await until(pilot, lambda: len(layouts) > 1)
+        assert layouts[1:] == [Size(70, 24)]
+        dialog = app.screen.query_one("#dialog").region
+        assert dialog.x > 0
+        assert dialog.right < 70
+        assert "characters a second" in screen_text(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -45,7 +45,15 @@ class Finding:
 
     def as_json(self) -> dict[str, object]:
         """A plain dictionary for `--json`."""
-        return {**asdict(self), "evidence": dict(self.evidence), "severity": str(self.severity)}
+        # Not by `asdict`, which copies every value deeply and takes ten times as long.
+        return {
+            "rule": self.rule,
+            "severity": str(self.severity),
+            "subject": self.subject,
+            "message": self.message,
+            "evidence": dict(self.evidence),
+            "fix": self.fix,
+        }
 
 
 def ranges(lines: Iterable[int]) -> str:

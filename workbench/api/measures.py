@@ -7,7 +7,7 @@ small and plain, so rules compare thousands of them without opening a recording 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 
@@ -96,7 +96,7 @@ class AudioMeasures:
 
     def as_json(self) -> dict[str, Any]:
         """A plain dictionary."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
 from core_vits.audio import AudioError, load_recording
 
@@ -50,6 +49,8 @@ def find_sound(part_P: npt.NDArray[np.float32], recording: Path, sample_rate: in
 
 def _likeness(whole_S: npt.NDArray[np.float32], part_P: npt.NDArray[np.float32]) -> float:
     """The correlation of a part with the recording where it fits best."""
+    from scipy import fft  # a third of a second; only who finds a cache of Piper pays
+
     part_P = part_P[: len(whole_S)]
     size = fft.next_fast_len(len(whole_S) + len(part_P), real=True)
     product = fft.rfft(whole_S, size) * np.conj(fft.rfft(part_P, size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,19 +61,23 @@ class Listing:
 
     def find(self, file: str) -> Path | None:
         """The recording of a row, exactly as `core_vits.manifest.find_recording` finds it, from the list if it can."""
-        if self.files.get(file):
-            return self.folder / file
-        if file not in self.files and self.files.get(file + RECORDING_SUFFIXES[0]):
-            # Unless what is called so without the suffix is hidden or no file, which the list does not know.
-            path = self.folder / file
-            if not os.path.lexists(path):
-                return self.folder / (file + RECORDING_SUFFIXES[0])
-        return find_recording(self.folder, file)
+        name = self.name_of(file)
+        return None if name is None else self.folder / name
 
-    def orphans(self, used: Iterable[str]) -> tuple[str, ...]:
+    def name_of(self, file: str) -> str | None:
+        """The same, relative to the folder: a hundred thousand paths take longer than finding them."""
+        if self.files.get(file):
+            return file
+        longer = file + RECORDING_SUFFIXES[0]
+        # Unless what is called so without the suffix is hidden or no file, which the list does not know.
+        if file not in self.files and self.files.get(longer) and not os.path.lexists(self.folder / file):
+            return longer
+        found = find_recording(self.folder, file)
+        return None if found is None else below(self.folder, found)
+
+    def orphans(self, used: Set[str]) -> tuple[str, ...]:
         """Recordings that no row names; `used` are those that one does, relative to the folder."""
-        named = set(used)
-        return tuple(sorted(name for name in self.files if name.lower().endswith(AUDIO_SUFFIXES) and name not in named))
+        return tuple(sorted(name for name in self.files if name not in used and name.lower().endswith(AUDIO_SUFFIXES)))
 
     def near(self, file: str) -> Near | None:
         """The file that a row without recording probably meant; None when nothing is like it."""
@@ -101,6 +105,11 @@ class Listing:
                 self._stems.setdefault(_stem(key), name)
                 self._bases.setdefault(key.rpartition("/")[2], name)
         self._close = close
+
+
+def below(folder: Path, path: Path) -> str:
+    """The name of a file relative to the folder in which it was found."""
+    return os.fspath(path)[len(os.fspath(folder).rstrip("/")) + 1 :]
 
 
 def _stem(key: str) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from workbench.api import AudioMeasures
 from workbench.scan.levels import channels_agree, clicks, edges_above, levels, longest_gap, peak_and_clipping
-from workbench.scan.periods import echo, hum, pitch
 from workbench.scan.sound import Sound, digest
-from workbench.scan.spectra import spectra
 
 MEASURE_VERSION = 2
 """Goes up when a measure means something else: what was measured before is measured again."""
@@ -14,6 +12,10 @@ MEASURE_VERSION = 2
 
 def measure(sound: Sound) -> AudioMeasures:
     """Measure a recording of at least one sample."""
+    # SciPy's FFT is a third of a second; a scan that finds everything measured does without.
+    from workbench.scan.periods import echo, hum, pitch
+    from workbench.scan.spectra import spectra
+
     found = levels(sound)
     peak, clipped, flat_tops = peak_and_clipping(sound)
     starts, ends = edges_above(sound, found.noise_db)

@@ -30,6 +30,7 @@ _FIELDS = hashlib.blake2b(json.dumps([_CONTAINER, _MEASURES]).encode(), digest_s
 VERSION = f"{MEASURE_VERSION}-{_FIELDS}"
 """Of the lines: measures mean what they meant, and there are the same ones."""
 _BEGIN = f'["{VERSION}", '.encode()
+_INFINITE = float("inf")
 _CHECKSUM = 9
 """Bytes before a line's first list: eight digits and a space."""
 
@@ -58,9 +59,9 @@ class MeasureMemo:
         for raw in data.split(b"\n"):
             if raw:
                 self._lines += 1
-                key = raw[_CHECKSUM:].partition(b"\t")[0]
-                if key.startswith(_BEGIN):
-                    self._known[key] = raw
+                if raw.startswith(_BEGIN, _CHECKSUM):
+                    end = raw.find(b"\t", _CHECKSUM)
+                    self._known[raw[_CHECKSUM : end if end >= 0 else None]] = raw
 
     def __len__(self) -> int:
         return len(self._known)
@@ -134,6 +135,7 @@ def _line(body: bytes) -> bytes:
 
 def as_json(measures: AudioMeasures) -> dict[str, Any]:
     """Measures for a report: JSON has no word for an infinite number."""
-    return {
-        name: None if value in (float("inf"), float("-inf")) else value for name, value in measures.as_json().items()
-    }
+    found = measures.as_json()
+    if _INFINITE in found.values() or -_INFINITE in found.values():
+        return {name: None if value in (_INFINITE, -_INFINITE) else value for name, value in found.items()}
+    return found

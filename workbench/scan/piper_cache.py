@@ -161,7 +161,7 @@ def read_cache(folder: Path, rows: Sequence[Row], *, alien: bool = True) -> Cach
         rows: of the table.
         alien: whether files that are none of Piper's count as well.
     """
-    texts = {row.line: _letters(row.text) for row in rows}
+    texts = {row.line: row.text for row in rows}
     files = size = stale_bytes = 0
     entries: dict[tuple[str, str], CacheEntry] = {}
     for place, name, file in _files(folder):
@@ -225,7 +225,7 @@ def _line_of(stem: str, texts: Mapping[int, str]) -> int | None:
     if match is None or len(match[1]) > 9 or int(match[1]) not in texts:
         return None
     line, found = int(match[1]), _letters(match[2])
-    wanted, is_cut = texts[line], len(stem) >= LONGEST_NAME
+    wanted, is_cut = _letters(texts[line]), len(stem) >= LONGEST_NAME
     # With several speakers their number stands before the text.
     for begin in (found, _without_speaker(found)):
         if wanted.startswith(begin) if is_cut else wanted == begin:

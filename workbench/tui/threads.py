@@ -32,9 +32,14 @@ class ThreadedApp(App[None]):
     def in_thread(self, work: Callable[[], Any], then: Callable[[Any], object] | None = None) -> None:
         """Do something that may block; call `then` with its result on the event loop. Errors become a message."""
 
+        # Textual's record of a thread lives in a cycle, so until some collection; what the work holds must not, for it
+        # may be a scan.
+        waiting = [work]
+        del work
+
         def body() -> None:
             try:
-                result = work()
+                result = waiting.pop()()
             except Exception as error:  # noqa: BLE001 - a thread of ours must not end the app
                 self.post_message(Said(self.explain("this", error), "bad"))
                 return

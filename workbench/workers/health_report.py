@@ -17,8 +17,8 @@ class HealthReport:
     """Collects the parts of a scan.
 
     A part may hold `table` (counts that are known before any recording is read), `skipped` (lines that gave no row),
-    `findings` and `utterances`. The end says what could be told only when all was seen: `summary`, `kinds`, `verdicts`
-    of rows that became worse, and `parts` of the split.
+    `findings` and `utterances`, and, of rows that were told before, `verdicts` that became worse and `parts` of the
+    split. The end says what could be told only when all was seen: `summary` and `kinds`.
     """
 
     def __init__(self) -> None:
@@ -26,6 +26,8 @@ class HealthReport:
         self.findings: list[Mapping[str, Any]] = []
         self.utterances: list[dict[str, Any]] = []
         self.skipped: list[Mapping[str, Any]] = []
+        self._verdicts: dict[str, str] = {}
+        self._parts: dict[str, str] = {}
 
     def add(self, part: Mapping[str, Any]) -> None:
         """Take a part."""
@@ -33,13 +35,14 @@ class HealthReport:
         self.findings += part.get("findings", ())
         self.utterances += part.get("utterances", ())
         self.skipped += part.get("skipped", ())
+        self._verdicts.update(part.get("verdicts", {}))
+        self._parts.update(part.get("parts", {}))
 
     def finish(self, end: Mapping[str, Any]) -> dict[str, Any]:
         """The whole report, the worst findings first."""
-        verdicts, parts = end["verdicts"], end["parts"]
         for item in self.utterances:
-            item["verdict"] = verdicts.get(str(item["row"]), item["verdict"])
-            item["part"] = parts.get(str(item["row"]))
+            item["verdict"] = self._verdicts.get(str(item["row"]), item["verdict"])
+            item["part"] = self._parts.get(str(item["row"]))
         self.findings.sort(key=_place)
         return {
             "summary": end["summary"],

@@ -110,7 +110,7 @@ class Choosing(Beside):
 
         def choose() -> Sequence[Mapping[str, Any]]:
             rows = index.chosen(group, words)
-            return rows if value is None else utterances.in_order(rows, value, falling=falling)
+            return rows if value is None else rows.in_order(value, falling=falling)
 
         return choose
 

@@ -16,7 +16,7 @@ from textual.widgets import Input
 from workbench.errors import Cancelled, WorkbenchError
 from workbench.tui.format import MISSING, age, bar, count, duration
 from workbench.tui.keys import bindings
-from workbench.tui.memory import keep_out_of_collections
+from workbench.tui.memory import keep_out_of_collections, let_go
 from workbench.tui.messages import JobEnded, Progressed, ScanPart
 from workbench.tui.panes import scan as scans
 from workbench.tui.panes import utterances
@@ -44,6 +44,10 @@ FINDING_COLUMNS = (
 
 FILL_SECONDS = 0.25
 """How often what a scan has found so far is shown, at most."""
+KEEP_SECONDS = 0.5
+"""How often it is taken out of the collections, at most."""
+LET_GO_SECONDS = 3.0
+"""After which nothing shows the scan before, however its rows are sorted."""
 
 
 class DataPane(Choosing):
@@ -63,7 +67,7 @@ class DataPane(Choosing):
         self._progress = ""
         self._problem = ""
         self._playing = Path()
-        self._next_fill = 0.0
+        self._next_fill = self._next_keep = 0.0
 
     def compose(self) -> ComposeResult:
         """Facts, histogram and findings, utterances and one utterance."""
@@ -139,10 +143,16 @@ class DataPane(Choosing):
     def _scan_all(self, progress: Progress) -> tuple[ScanResult, scans.ScanIndex]:
         """In a thread, in which what is found is put in order as well: a hundred thousand rows take a second."""
         found = self.services.scan(progress, self._part)
-        return found, scans.ScanIndex(found.findings, found.utterances, found.summary)
+        index = scans.ScanIndex(found.findings, found.utterances, found.summary)
+        keep_out_of_collections()
+        return found, index
 
     def _part(self, part: ScanResult) -> None:
+        """In the thread as well: what the event loop collects, keys wait for."""
         self.post_message(ScanPart(part.findings, part.utterances))
+        if monotonic() >= self._next_keep:
+            keep_out_of_collections()
+            self._next_keep = monotonic() + KEEP_SECONDS
 
     @on(ScanPart)
     def _came(self, event: ScanPart) -> None:
@@ -155,7 +165,6 @@ class DataPane(Choosing):
         if begun < self._next_fill:
             return
         self._show_index()
-        keep_out_of_collections()
         # However many rows there are, drawing takes a small part of the time.
         self._next_fill = monotonic() + max(FILL_SECONDS, 10 * (monotonic() - begun))
 
@@ -265,13 +274,14 @@ class DataPane(Choosing):
         if event.error is None and isinstance(event.result, tuple):
             had_rows = first and self.index is not None and bool(self.index.utterances)
             self._scanned, self._problem = self.services.now(), ""
+            if self._scan is not None:
+                self._let_go(self._scan, self.index)
             self._scan, self.index = event.result
             self.pictures.clear()
             self.look_at_decisions()
             self._show_index(keep=had_rows)
             self._sum_up(self.index)
             self.look_at_comparison(self._scan)
-            keep_out_of_collections()
             return
         if first:
             self.index = None
@@ -282,6 +292,11 @@ class DataPane(Choosing):
             self.query_one("#findings", RowList).show([], empty=f"{self._problem}\nr scans again.")
             self.utterances.show([], empty="No utterance to show.")
         self._show_facts()
+
+    def _let_go(self, scan: ScanResult, index: scans.ScanIndex | None) -> None:
+        """Free a scan in a thread, once nothing shows it any more."""
+        held: list[Sequence[object]] = [scan.utterances, scan.findings, [index]]
+        self.set_timer(LET_GO_SECONDS, lambda: self.workbench.in_thread(lambda: let_go(held)))
 
     def _reported(self, event: JobEnded) -> None:
         if isinstance(event.result, Path):

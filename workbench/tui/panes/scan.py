@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.tui.format import bar, count, duration
+from workbench.tui.panes.picked import Picked
 
 SEVERITIES = {
     "blocks": ("✗", "blocks"),
@@ -93,8 +94,9 @@ class ScanIndex:
         self._unusable: set[int] = set()
         self._told = self._dropped = 0
         """Utterances of which it is told what they become, and those of them that are dropped."""
-        self._words: list[str] = []
-        """What a filter looks at in each utterance; made when one is typed."""
+        self._words: dict[int, str] = {}
+        """What a filter looks at in each utterance, by its place; made when one is typed. Python's collections look
+        through a list of strings, but not through a dictionary."""
         self._typing = threading.Lock()
         self.add(findings, utterances)
 
@@ -154,26 +156,24 @@ class ScanIndex:
             return self._dropped
         return len(self._unusable & self._rows)
 
-    def chosen(self, group: Group | None, words: str) -> list[Mapping[str, Any]]:
+    def chosen(self, group: Group | None, words: str) -> Picked:
         """Utterances of a group that contain every word in file, text or speaker; for any thread."""
-        found = self.utterances[:]
+        items = self.utterances
+        found: Iterable[int] = range(len(items))
         wanted = words.casefold().split()
         if wanted:
-            found = [
-                item
-                for item, said in zip(found, self._searched(len(found)), strict=False)
-                if all(word in said for word in wanted)
-            ]
+            said = self._searched(len(items))
+            found = (at for at in found if all(word in said[at] for word in wanted))
         if group is not None and group.rows:
-            found = [item for item in found if item.get("row") in group.rows]
-        return found
+            found = (at for at in found if items[at].get("row") in group.rows)
+        return Picked(items, found)
 
-    def _searched(self, number: int) -> Sequence[str]:
+    def _searched(self, number: int) -> Mapping[int, str]:
         with self._typing:
-            self._words += [
-                f"{item.get('file', '')} {item.get('text', '')} {item.get('speaker') or ''}".casefold()
-                for item in self.utterances[len(self._words) : number]
-            ]
+            for at in range(len(self._words), number):
+                item = self.utterances[at]
+                said = f"{item.get('file', '')} {item.get('text', '')} {item.get('speaker') or ''}"
+                self._words[at] = said.casefold()
         return self._words
 
 

@@ -84,15 +84,6 @@ ORDERS: Mapping[str, Callable[[Utterance], float | str | None]] = {
 """What the list can be sorted by."""
 
 
-def in_order(
-    items: Sequence[Utterance], value: Callable[[Utterance], float | str | None], *, falling: bool
-) -> list[Utterance]:
-    """Sorted utterances; those without a value come last either way."""
-    known = [(found, item) for item in items if (found := value(item)) is not None]
-    known.sort(key=lambda pair: pair[0], reverse=falling)
-    return [item for _, item in known] + [item for item in items if value(item) is None]
-
-
 def cells(item: Utterance, found: Sequence[Mapping[str, Any]], *, excluded: bool) -> Sequence[str]:
     """A row of the list."""
     glyphs = (SEVERITIES.get(str(finding.get("severity")), ("·", ""))[0] for finding in found)

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList
 
@@ -18,7 +19,16 @@ from workbench.tui.clean import clean
 from workbench.tui.widgets.panel import Panel, entitle
 
 
-class AskScreen(ModalScreen[str | None]):
+class Dialog(ModalScreen[str | None]):
+    """A box over a pane."""
+
+    def _screen_resized(self, size: Size) -> None:
+        """Textual lays a new screen out and draws it, and then tells it its size, which would draw all of it again."""
+        if size != self._compositor.size:
+            super()._screen_resized(size)
+
+
+class AskScreen(Dialog):
     """A question with its facts and two or three answers; esc answers nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,7 +76,7 @@ class AskScreen(ModalScreen[str | None]):
                 self.dismiss(value)
 
 
-class PromptScreen(ModalScreen[str | None]):
+class PromptScreen(Dialog):
     """One line to edit; Enter takes it, esc leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "close", id="prompt.close")]
@@ -95,7 +105,7 @@ class PromptScreen(ModalScreen[str | None]):
         self.dismiss(event.value)
 
 
-class PickScreen(ModalScreen[str | None]):
+class PickScreen(Dialog):
     """One of several names."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

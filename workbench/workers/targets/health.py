@@ -27,11 +27,12 @@ from workbench.workers.targets.health_cache import PiperCaches
 from workbench.workers.targets.health_drift import phonemizer_drift
 from workbench.workers.targets.health_fate import Fates
 from workbench.workers.targets.health_rules import Rules
-from workbench.workers.targets.health_source import Progress, Source, Structure
+from workbench.workers.targets.health_source import Progress, Source, Structure, Table
 from workbench.workers.targets.health_summary import summary
 from workbench.workers.targets.health_telling import Part, Telling
 from workbench.workers.targets.health_work import Work, open_workspace
 from workbench.workers.targets.process_front import phoneme_settings
+from workbench.workers.targets.seldom import seldom_collected
 
 
 def scan(
@@ -67,6 +68,7 @@ def scan(
     return report.finish(end)
 
 
+@seldom_collected()
 def scan_in_parts(
     workspace_file: str,
     part: Part,
@@ -77,9 +79,11 @@ def scan_in_parts(
 ) -> dict[str, Any]:
     """As `scan`; what is found is handed to `part` as soon as it is, for `HealthReport` to put together."""
     workspace = open_workspace(workspace_file, settings)
-    dataset = Structure(workspace)
     telling = Telling(part, Path(workspace.dataset.metadata).name)
-    telling.begin(dataset)
+    table = Table(workspace)
+    telling.begin(table)
+    dataset = Structure(workspace, table)
+    telling.listed(dataset)
     host = Host.load(workspace)
     rules = Rules(host)
     telling.found(rules.unknown_limits(workspace.health))
@@ -87,7 +91,7 @@ def scan_in_parts(
     if front is not None:
         telling.found(phonemizer_drift(workspace, front))
     fates = Fates(workspace, front)
-    caches = PiperCaches(workspace)
+    caches = PiperCaches(workspace, table.written.rows)
     facts = replace(_facts(workspace, front, dataset, rules), parts=fates.parts)
     telling.found(rules.make(facts))
     source = Source(dataset, front, Work(dataset.root, phoneme_settings(workspace, front)), executor_name)
@@ -140,7 +144,7 @@ def measure_part(
         DatasetError, ConfigError, EnvironmentProblem: see `scan`.
     """
     workspace = open_workspace(workspace_file, settings)
-    dataset = Structure(workspace, memo_part=f"{part_number}-of-{parts}" if parts > 1 else "")
+    dataset = Structure(workspace, Table(workspace), memo_part=f"{part_number}-of-{parts}" if parts > 1 else "")
     source = Source(dataset, None, Work(dataset.root), executor_name)
     try:
         measured, known = source.measure(slice(part_number - 1, None, parts), progress)
@@ -204,37 +208,41 @@ def _gpu_bytes(workspace: Workspace) -> int:
 
 
 def _utterance(dataset: Structure, row: Row, examined: Examined | None, spoken: Spoken | None, table: str) -> Utterance:
-    utterance = Utterance(
+    known = _of_recording(dataset, row, examined)
+    if spoken is not None:
+        ids = spoken.ids if spoken.phonemes else ()
+        known |= {"phonemes": spoken.sentences, "phoneme_ids": ids, "phoneme_error": spoken.error}
+    return Utterance(
         row=row.line,
         file=row.file,
-        path=dataset.paths[row.file],
+        path=dataset.path(row.file),
         text=row.text,
         speaker=row.speaker,
         subject=f"{table}:{row.line}",
+        **known,
     )
-    if spoken is not None:
-        ids = spoken.ids if spoken.phonemes else ()
-        utterance = replace(utterance, phonemes=spoken.sentences, phoneme_ids=ids, phoneme_error=spoken.error)
+
+
+def _of_recording(dataset: Structure, row: Row, examined: Examined | None) -> dict[str, Any]:
+    """Fields of an utterance that its recording tells."""
     if examined is None:
         near = dataset.listing.near(row.file)
-        return replace(
-            utterance,
-            container=dataset.special(row.file),
-            near="" if near is None else near.name,
-            near_by="" if near is None else near.by,
-        )
+        return {
+            "container": dataset.special(row.file),
+            "near": "" if near is None else near.name,
+            "near_by": "" if near is None else near.by,
+        }
     container, measures = examined.container, examined.measures
     if container.problem:
         kept = measures if measures is not None and measures.not_finite else None
-        return replace(utterance, container=container, measures=kept, audio_error=container.problem)
-    return replace(
-        utterance,
-        container=container,
-        measures=measures,
-        seconds=None if measures is None else measures.seconds,
-        sample_rate=container.sample_rate,
-        channels=container.channels,
-    )
+        return {"container": container, "measures": kept, "audio_error": container.problem}
+    return {
+        "container": container,
+        "measures": measures,
+        "seconds": None if measures is None else measures.seconds,
+        "sample_rate": container.sample_rate,
+        "channels": container.channels,
+    }
 
 
 def _with_samples(utterance: Utterance) -> Utterance:

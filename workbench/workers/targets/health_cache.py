@@ -19,7 +19,6 @@ from core_vits.manifest import Row
 from workbench.api import Finding, RuleKind, Severity, Utterance, ranges
 from workbench.config import HOP_LENGTH, Workspace, shown
 from workbench.config.settings import PHONEME_IDS
-from workbench.jobs.dataset import read_table_as_written
 from workbench.scan.cached_sound import LONGEST_SECONDS, find_sound
 from workbench.scan.named_caches import named_caches
 from workbench.scan.piper_cache import (
@@ -66,19 +65,19 @@ class _Clip:
 class PiperCaches:
     """Collects what a scan learns of the rows, and judges the caches at the end. Costs nothing where there are none."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, rows: Sequence[Row]) -> None:
         """
-        Raises:
-            ManifestError: the table can't be read.
+        Args:
+            workspace: whose dataset it is.
+            rows: of the table as it is written; Piper knows nothing of excluded rows and corrected texts.
         """
         self._workspace = workspace
         own = workspace.cache.absolute()
         folders = cache_folders(workspace.root, workspace, _named(workspace))
-        # Piper knows nothing of excluded rows and corrected texts.
-        self._rows = read_table_as_written(workspace).rows if folders else ()
-        self._texts = {row.line: row.text for row in self._rows}
+        self._rows = rows
         caches = [read_cache(folder, self._rows, alien=folder != own) for folder in folders]
         self._caches = [cache for cache in caches if cache.entries]
+        self._texts = {row.line: row.text for row in rows} if self._caches else {}
         self._entries = [cache.of_lines() for cache in self._caches]
         self._clips: list[list[_Clip]] = [[] for _ in self._caches]
 

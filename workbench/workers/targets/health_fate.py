@@ -59,8 +59,9 @@ class Fates:
             utterance, why = self._cut(utterance)
         if not why and utterance.frames is not None:
             why = why_unfit(utterance.phoneme_ids or (), utterance.frames)
-        utterance = replace(utterance, dropped=why)
-        if not utterance.dropped and utterance.path is not None:
+        if why:
+            return replace(utterance, dropped=why)
+        if utterance.path is not None:
             self._trained.append((row, utterance.path))
         return utterance
 

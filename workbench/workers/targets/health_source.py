@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core_vits.file_stamp import Stamp, stamp_of
 from core_vits.manifest import Manifest, ManifestError, Row
-from workbench.api import Container
+from workbench.api import Container as Special
 from workbench.config import Workspace
 from workbench.errors import DatasetError
 from workbench.executors import executor
@@ -18,7 +18,7 @@ from workbench.jobs.curation import corrected, read_curation
 from workbench.jobs.dataset import read_table_as_written
 from workbench.scan.container import look
 from workbench.scan.decoding import Examined, examine
-from workbench.scan.listing import Listing
+from workbench.scan.listing import Listing, below
 from workbench.scan.memo import MeasureMemo
 from workbench.workers.targets.frontend import FrontEnd, Spoken, TextFrontEnd
 from workbench.workers.targets.health_work import ROWS_IN_A_BLOCK, Block, Done, Work
@@ -30,56 +30,73 @@ Progress = Callable[[float, float, str], None]
 _FIRST_BLOCK = 8
 # Below this, starting processes takes longer than they save.
 _WORTH_PROCESSES = 150
+# What a process needs for its pieces; some of it is imported late here, for a scan that has nothing to measure.
+_PRELOAD = (Work.__module__, "workbench.scan.periods", "workbench.scan.spectra")
 # More would wait for the rules, which are asked here.
 _MOST_PROCESSES = 8
+
+
+class Table:
+    """The rows as they are written, and what their owner decided about them; nothing of the recordings."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """
+        Args:
+            workspace: names table and folder.
+
+        Raises:
+            DatasetError: table or folder can't be read.
+        """
+        self.curation = read_curation(workspace.curation)
+        self.written = _manifest(workspace)
+        self.manifest = corrected(self.written, self.curation)
+        """All rows, the excluded ones as well, with the corrected texts."""
+        self.files = dict.fromkeys(row.file for row in self.manifest.rows)
+        """Names in the table, each once, in its order."""
 
 
 class Structure:
     """What is known before any recording is opened: rows, and the files that they mean."""
 
-    def __init__(self, workspace: Workspace, *, memo_part: str = "") -> None:
+    def __init__(self, workspace: Workspace, table: Table, *, memo_part: str = "") -> None:
         """
         Args:
-            workspace: names table and folder.
+            workspace: names the folder.
+            table: its rows.
             memo_part: see `MeasureMemo`.
-
-        Raises:
-            DatasetError: table or folder can't be read.
         """
         self.folder = workspace.audio_folder
-        self.curation = read_curation(workspace.curation)
-        self.manifest = corrected(_manifest(workspace), self.curation)
-        """All rows, the excluded ones as well, with the corrected texts."""
+        self.curation, self.manifest = table.curation, table.manifest
         self.root = os.path.realpath(self.folder)
         made = (workspace.runs, workspace.cache, workspace.voices, workspace.curation)
         self.listing = Listing(self.folder, skip=made)
-        files = dict.fromkeys(row.file for row in self.manifest.rows)
-        self.paths = {file: self.listing.find(file) for file in files}
-        """Recording of each name in the table, None where there is none."""
+        self.names = {file: name for file in table.files if (name := self.listing.name_of(file)) is not None}
+        """Recording of each name in the table that has one, relative to the folder, without the copies."""
         self.copies: dict[str, Path] = {}
         """Mended copies that are taken instead."""
-        originals = [path for path in self.paths.values() if path is not None]
-        self._take_others()
-        below = len(os.fspath(self.folder).rstrip("/")) + 1
-        self.names = {
-            file: os.fspath(path)[below:]
-            for file, path in self.paths.items()
-            if path is not None and file not in self.copies
-        }
-        """The same, relative to the folder, without the copies."""
-        self.orphans = self.listing.orphans([*self.names.values(), *(os.fspath(path)[below:] for path in originals)])
+        originals = set(self.names.values())
+        self._take_others(table.files)
+        self.orphans = self.listing.orphans(originals.union(self.names.values()))
         """Recordings that no row means."""
         self.memo = MeasureMemo(workspace.cache / "measures", memo_part)
 
-    def _take_others(self) -> None:
+    def _take_others(self, files: Container[str]) -> None:
         for file in self.curation.recordings:
-            if file in self.paths:
-                taken = self.curation.recording(self.folder, file)
-                if taken is not None and taken.is_relative_to(self.curation.folder):
-                    self.copies[file] = taken
-                self.paths[file] = taken
+            if file not in files:
+                continue
+            taken = self.curation.recording(self.folder, file)
+            self.names.pop(file, None)
+            if taken is not None and taken.is_relative_to(self.curation.folder):
+                self.copies[file] = taken
+            elif taken is not None:
+                self.names[file] = below(self.folder, taken)
 
-    def special(self, file: str) -> Container | None:
+    def path(self, file: str) -> Path | None:
+        """The recording of a name in the table; None where there is none."""
+        name = self.names.get(file)
+        return self.copies.get(file) if name is None else self.folder / name
+
+    def special(self, file: str) -> Special | None:
         """What stands where a recording was not found."""
         return look(self.root, self.folder, file)
 
@@ -121,7 +138,7 @@ class Source:
         new_texts = len(texts.unknown(rows)) if texts is not None else 0
         worth = max(len(dataset.names) - len(dataset.memo), new_texts) >= _WORTH_PROCESSES
         processes = _MOST_PROCESSES if worth else 1
-        self._executor = executor(executor_name, at_once=processes, preload=[Work.__module__])
+        self._executor = executor(executor_name, at_once=processes, preload=_PRELOAD)
         self._used: dict[str, Stamp | None] = {}
         self._examined: dict[str, Examined] = {}
         # What no later row names is let go: of a hundred thousand recordings it would be some hundred megabytes.

@@ -14,7 +14,7 @@ from workbench.jobs.curation import EXCLUDED as EXCLUDED_TABLE
 from workbench.scan.memo import as_json
 from workbench.workers.targets.health_kinds import table_severity
 from workbench.workers.targets.health_rules import Rules
-from workbench.workers.targets.health_source import Structure
+from workbench.workers.targets.health_source import Structure, Table
 from workbench.workers.targets.health_summary import DROPPED, EXCLUDED, TRAINED, Seen
 
 Part = Callable[[Mapping[str, Any]], None]
@@ -23,6 +23,7 @@ _UNUSABLE = frozenset({Severity.BLOCKS, Severity.DROPS})
 # What a pipe and a screen take without a pause.
 _SECONDS_BETWEEN_PARTS = 0.1
 _ROWS_IN_A_PART = 256
+_LINES_IN_A_PART = 2_000
 # More lines with the same problem are one finding.
 _MOST_LINES = 50
 
@@ -42,15 +43,20 @@ class Telling:
         self.parts: Mapping[int, str] = {}
         """Part of the split of each line, where it is known at the end."""
 
-    def begin(self, dataset: Structure) -> None:
+    def begin(self, table: Table) -> None:
+        """Tell what is known before the folder of recordings is looked at."""
+        problems = table.manifest.problems
+        skipped = [{"row": item.line, "why": item.message} for item in problems if item.skipped]
+        for begin in range(0, len(skipped), _LINES_IN_A_PART):
+            self._part({"skipped": skipped[begin : begin + _LINES_IN_A_PART]})
+        self.found(_problem_findings(problems, self.name))
+        self.found(_curation_findings(table))
+        self._tell()
+
+    def listed(self, dataset: Structure) -> None:
         """Tell what is known before any recording is read."""
         rows = len(dataset.manifest.rows)
         self._part({"table": {"rows": rows, "recordings": len(set(dataset.names.values()))}})
-        skipped = [{"row": item.line, "why": item.message} for item in dataset.manifest.problems if item.skipped]
-        self._part({"skipped": skipped})
-        self.found(_problem_findings(dataset.manifest.problems, self.name))
-        self.found(_curation_findings(dataset))
-        self._tell()
 
     def found(self, findings: Iterable[Finding]) -> None:
         """Take findings."""
@@ -96,8 +102,15 @@ class Telling:
             verdict = _verdict(self._severities.get(f"{self.name}:{item['row']}", ()))
             if verdict != item["verdict"] != EXCLUDED:
                 item["verdict"] = verdicts[str(item["row"])] = verdict
-        parts = {str(line): part for line, part in self.parts.items()}
-        return {"summary": summarize(), "kinds": rules.kinds(), "verdicts": verdicts, "parts": parts}
+        self._tell_late("verdicts", verdicts)
+        self._tell_late("parts", {str(line): part for line, part in self.parts.items()})
+        return {"summary": summarize(), "kinds": rules.kinds()}
+
+    def _tell_late(self, what: str, of_rows: Mapping[str, str]) -> None:
+        """Tell what is known of rows only when all were seen."""
+        told = list(of_rows.items())
+        for begin in range(0, len(told), _LINES_IN_A_PART):
+            self._part({what: dict(told[begin : begin + _LINES_IN_A_PART])})
 
     def _tell(self) -> None:
         for begin in range(0, max(len(self._findings), 1), _ROWS_IN_A_PART):
@@ -139,17 +152,17 @@ def _verdict(severities: Sequence[Severity]) -> str:
     return str(Severity.WARNS if Severity.WARNS in found else Severity.OK)
 
 
-def _curation_findings(dataset: Structure) -> Iterator[Finding]:
+def _curation_findings(table: Table) -> Iterator[Finding]:
     """Decisions that have no effect."""
-    curation = dataset.curation
+    curation = table.curation
     for where, message in curation.problems:
         yield _without_effect(f"{curation.folder.name}/{where}", message)
-    tables = {EXCLUDED_TABLE: curation.excluded, CORRECTED: curation.corrected, RECORDINGS: curation.recordings}
-    for table, lines in tables.items():
+    decisions = {EXCLUDED_TABLE: curation.excluded, CORRECTED: curation.corrected, RECORDINGS: curation.recordings}
+    for name, lines in decisions.items():
         for file in lines:
-            if file not in dataset.paths:
+            if file not in table.files:
                 message = f"no row of the table names '{file}', so the line changes nothing. Correct or delete it."
-                yield _without_effect(f"{curation.folder.name}/{table}", message)
+                yield _without_effect(f"{curation.folder.name}/{name}", message)
 
 
 def _without_effect(subject: str, message: str) -> Finding:
