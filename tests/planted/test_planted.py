@@ -130,6 +130,10 @@ def direct(folder: Path) -> dict[str, tuple[list[Utterance], DatasetFacts]]:
             [row(row=number, frames=900) for number in range(20)],
             make_facts(folder, gpu_bytes=5 << 30, parts=lambda: dict.fromkeys(range(20), "train")),
         ),
+        "memory.graphs": (
+            [row(row=number, frames=900) for number in range(20)],
+            make_facts(folder, gpu_bytes=12 << 30, cuda_graphs=True, parts=lambda: dict.fromkeys(range(20), "train")),
+        ),
         "dataset.too-few": ([], make_facts(folder)),
         "dataset.batch": (named[:5], make_facts(folder)),
         "dataset.validation": (named[:5], make_facts(folder)),
