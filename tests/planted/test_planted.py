@@ -132,7 +132,7 @@ def direct(folder: Path) -> dict[str, tuple[list[Utterance], DatasetFacts]]:
         ),
         "memory.graphs": (
             [row(row=number, frames=900) for number in range(20)],
-            make_facts(folder, gpu_bytes=12 << 30, cuda_graphs=True, parts=lambda: dict.fromkeys(range(20), "train")),
+            make_facts(folder, gpu_bytes=8 << 30, cuda_graphs=True, parts=lambda: dict.fromkeys(range(20), "train")),
         ),
         "dataset.too-few": ([], make_facts(folder)),
         "dataset.batch": (named[:5], make_facts(folder)),
