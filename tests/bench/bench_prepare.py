@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -47,8 +48,9 @@ def dataset(folder: Path, clips: int) -> float:
         text, samples = demo[number % len(demo)]
         samples = samples.copy()
         samples[0] = number
-        words, turn = text.split(), number // len(demo) % len(text.split())
-        text = " ".join([*words[turn:], *words[:turn]])  # of its length, but no phonemizer has seen it yet
+        words = text.split()
+        random.Random(number).shuffle(words)  # a text of its length that no phonemizer has seen yet
+        text = " ".join(words)
         soundfile.write(folder / "wavs" / f"{number:05d}.wav", samples, 22_050)
         rows.append(f"{number:05d}|{text}\n")
         seconds += len(samples) / 22_050 * (number < clips // TIMES)

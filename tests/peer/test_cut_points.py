@@ -10,9 +10,10 @@ import pytest
 import soundfile
 import torch
 
-from core_vits.audio import SpeechDetector, decode, resample, to_int16
+from core_vits.audio import decode, resample, to_int16
 from core_vits.cutting import Cut, CutPlan, cut
 from core_vits.manifest import read_metadata
+from core_vits.speech_detector import SpeechDetector
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 
-from core_vits.audio import SpeechDetector, load_recording
+from core_vits.audio import load_recording
 from core_vits.cutting import Cut, CutPlan, cut
 from core_vits.manifest import Row
+from core_vits.speech_detector import SpeechDetector
 from workbench.config import load_workspace
 from workbench.host import Host
 from workbench.jobs.dataset import read_table

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from core_vits.audio import SpeechDetector
 from core_vits.cache import CacheReader, CacheSettings, CacheWriter
 from core_vits.cutting import Cut, CutPlan, cut
 from core_vits.manifest import find_recording
+from core_vits.speech_detector import SpeechDetector
 from workbench.bench.parts import Measured
 from workbench.bench.subject import scratch, seconds_each, subject, with_recordings
 from workbench.config import Workspace

@@ -19,7 +19,7 @@ from workbench.jobs.checks import not_found
 from workbench.jobs.curation import read_curation
 from workbench.jobs.dataset import read_table
 from workbench.jobs.untrained import EMPTY_TEXT, why_repeated, why_uncut, why_unfit, why_unspoken
-from workbench.train.cutting import Cutter, Group, Made, group_size, worth_starting
+from workbench.train.cutting import PRELOAD, Cutter, Group, Made, group_size, worth_starting
 from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings, known_recordings
 from workbench.workers.targets.process_front import phoneme_settings, use_front
 
@@ -234,7 +234,8 @@ class ClipBuild:
             self._executor.start(cutter.ready)
 
     def _executor_for(self, clips: int) -> Executor:
-        return executor(self._executor_name, at_once=worth_starting(clips), preload=[Cutter.__module__])
+        preload = PRELOAD if self._settings.trim_silence else [Cutter.__module__]
+        return executor(self._executor_name, at_once=worth_starting(clips), preload=preload)
 
     def _make(self, plan: Plan, writer: CacheWriter) -> int:
         """Phonemize, cut and cache the recordings that are new; how many."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core_vits.audio import SpeechDetector
 from core_vits.cutting import Cut, CutPlan, cut
+from core_vits.speech_detector import SpeechDetector
 from workbench.errors import DatasetError
 from workbench.executors import one_by_one
 from workbench.workers.targets.phoneme_memo import Sentences
@@ -18,6 +18,9 @@ from workbench.workers.targets.process_front import PhonemeSettings, load_front,
 _CLIPS_A_PROCESS = 100
 # Recordings that are listened to at once: half the time of one after the other, and more gain nothing.
 _LARGEST_GROUP, _SMALLEST_GROUP = 32, 8
+
+PRELOAD = (__name__, "onnx")
+"""What processes that cut silence are forked from; onnxruntime starts threads, so each loads it for itself."""
 
 
 def worth_starting(clips: int) -> int:

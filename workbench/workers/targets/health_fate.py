@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from core_vits.audio import SpeechDetector
 from core_vits.cache import clip_key
 from core_vits.cutting import Cut, CutPlan, cut
 from core_vits.manifest import Row
 from core_vits.recordings import hash_recording
+from core_vits.speech_detector import SpeechDetector
 from workbench.api import Utterance
 from workbench.config import HOP_LENGTH, Workspace
 from workbench.config.settings import TEXT

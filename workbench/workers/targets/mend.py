@@ -9,18 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from core_vits.audio import (
-    VAD_RATE,
-    AudioError,
-    Samples,
-    SpeechDetector,
-    decode,
-    decode_first_channel,
-    resample,
-    to_int16,
-    trim_silence,
-)
+from core_vits.audio import AudioError, Samples, decode, decode_first_channel, resample, to_int16, trim_silence
 from core_vits.manifest import find_recording
+from core_vits.speech_detector import VAD_RATE, SpeechDetector
 from workbench.config import load_workspace
 from workbench.errors import DatasetError
 from workbench.jobs.curation import COPIES, identity, read_curation
