@@ -171,6 +171,7 @@ class _Network:
         except (OSError, ValueError, KeyError, IndexError):
             return None
 
+    @np.errstate(over="ignore")  # of a sigmoid: exp of a large number is infinite, and one part of infinity is zero
     def probabilities(self, clips: Sequence[Array]) -> list[Array]:
         """See `SpeechDetector.probabilities`."""
         # The longest first: clips that have ended are then always at the end of the batch.
@@ -209,10 +210,10 @@ class _Network:
                 active -= 1
             gates = gates_CBN[chunk, :active]
             gates += hidden[:active] @ self.state_weight
-            let_in, keep, _, let_out = np.split(_sigmoid(gates), 4, axis=1)
             new = np.tanh(gates[:, 2 * _STATE : 3 * _STATE])
-            cell = keep * cell[:active] + let_in * new
-            hidden = let_out * np.tanh(cell)
+            opened = _sigmoid(gates)
+            cell = opened[:, _STATE : 2 * _STATE] * cell[:active] + opened[:, :_STATE] * new
+            hidden = opened[:, 3 * _STATE :] * np.tanh(cell)
             hidden_CBD[chunk, :active] = hidden
         return hidden_CBD
 
@@ -234,6 +235,5 @@ def _magnitudes(windows_CS: Array, basis: Array) -> Array:
 
 def _sigmoid(x: Array) -> Array:
     one = np.float32(1.0)
-    with np.errstate(over="ignore"):  # exp of a large number is infinite, and one part of infinity is zero
-        out: Array = one / (one + np.exp(-x))
+    out: Array = one / (one + np.exp(-x))
     return out

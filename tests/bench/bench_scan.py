@@ -55,7 +55,7 @@ def make_clips(folder: Path, clips: int) -> None:
     for number, length in enumerate(lengths):
         begin = int(chance.integers(0, len(voice) - length))
         soundfile.write(folder / "wavs" / f"{number:06}.wav", voice[begin : begin + length], RATE)
-        said = " ".join(words[int(place)] for place in chance.integers(0, len(words), max(2, length // 9_000)))
+        said = " ".join(words[int(place)] for place in chance.integers(0, len(words), max(1, length // 9_000 - 4)))
         rows.append(f"{number:06}.wav|{said.capitalize()} {number}.\n")
     (folder / "metadata.csv").write_text("".join(rows), encoding="utf-8")
     settings = '[voice]\nname = "bench"\nlanguage = "ru"\n'

@@ -72,10 +72,7 @@ class MeasureMemo:
         if raw is None:
             return None
         try:
-            body = raw[_CHECKSUM:]
-            if int(raw[:_CHECKSUM], 16) != zlib.crc32(body):
-                return None
-            container, measures = json.loads(body.partition(b"\t")[2])
+            container, measures = json.loads(body_of(raw).partition(b"\t")[2])
             return Examined(
                 Container(**dict(zip(_CONTAINER, container, strict=True))),
                 None if measures is None else AudioMeasures(**dict(zip(_MEASURES, measures, strict=True))),
@@ -94,7 +91,7 @@ class MeasureMemo:
             container = [getattr(item.container, field) for field in _CONTAINER]
             measures = None if item.measures is None else [getattr(item.measures, field) for field in _MEASURES]
             key = _key(name, item.stamp)
-            line = _line(key + b"\t" + _encoded([container, measures]))
+            line = line_of(key + b"\t" + _encoded([container, measures]))
             self._known[key] = line
             lines.append(line)
         self._lines += len(lines)
@@ -129,8 +126,21 @@ def _encoded(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def _line(body: bytes) -> bytes:
+def line_of(body: bytes) -> bytes:
+    """A body with its checksum, without the newline."""
     return b"%08x " % zlib.crc32(body) + body
+
+
+def body_of(line: bytes) -> bytes:
+    """The other way round.
+
+    Raises:
+        ValueError: the line is torn or damaged.
+    """
+    body = line[_CHECKSUM:]
+    if int(line[:_CHECKSUM], 16) != zlib.crc32(body):
+        raise ValueError("its checksum is another one")
+    return body
 
 
 def as_json(measures: AudioMeasures) -> dict[str, Any]:

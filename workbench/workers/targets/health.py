@@ -108,6 +108,7 @@ def scan_in_parts(
             caches.add(utterance)
             found = rules.check(_with_samples(utterance) if samples else utterance)
             telling.utterance(utterance, found)
+        fates.keep()
         telling.found(caches.findings(front))
     finally:
         source.close()

@@ -1,7 +1,7 @@
 """What the trainer will make of each row, worked out as the preparation does it, before there is one.
 
 Most rows need nothing for that which the scan has not measured. Where only the cut clip can tell (silence around little
-speech, next to no signal), the recording is cut as the preparation cuts it.
+speech, next to no signal), the recording is cut as the preparation cuts it, once.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from workbench.config.settings import TEXT
 from workbench.jobs.background import Background, background_of
 from workbench.jobs.checks import not_found
 from workbench.jobs.untrained import EMPTY_TEXT, why_repeated, why_uncut, why_unfit, why_unspoken
+from workbench.scan.cut_memo import CutMemo, Left
 from workbench.workers.targets.frontend import FrontEnd, Spoken, cache_settings, known_recordings
 
 # Below this, rounding to 16 bits and mixing decide whether anything is left.
@@ -46,6 +47,7 @@ class Fates:
         audio = workspace.audio
         self._plan = CutPlan(audio.sample_rate, audio.trim_silence, audio.keep_seconds_before, audio.keep_seconds_after)
         self._detector: SpeechDetector | None = None
+        self._cuts = CutMemo(workspace.cache / "measures" / "cuts.jsonl", self._plan)
         self._clips: dict[tuple[object, ...], list[tuple[Path, int]]] = {}
         self._hashes: dict[Path, str] = {}
         self._trained: list[tuple[Row, Path]] = []
@@ -119,14 +121,21 @@ class Fates:
         )
 
     def _cut(self, utterance: Utterance) -> tuple[Utterance, str]:
-        """Cut the recording; with the frames that are left, and why there are none."""
+        """With the frames that are left after cutting, and why there are none."""
+        left = self._cuts.left(utterance.path, self._left) if utterance.path is not None else "is gone"
+        if isinstance(left, int):
+            return replace(utterance, frames=left // HOP_LENGTH), ""
+        return replace(utterance, frames=0), why_uncut(left)
+
+    def _left(self, recording: Path) -> Left:
         if self._plan.trim_silence and self._detector is None:
             self._detector = SpeechDetector()
-        path = utterance.path
-        (made,) = cut([path], self._plan, self._detector) if path is not None else ("is gone",)
-        if isinstance(made, Cut):
-            return replace(utterance, frames=len(made.samples) // HOP_LENGTH), ""
-        return replace(utterance, frames=0), why_uncut(made)
+        (made,) = cut([recording], self._plan, self._detector)
+        return len(made.samples) if isinstance(made, Cut) else made
+
+    def keep(self) -> None:
+        """Keep what cutting left, for the next scan. Asked once all rows were told."""
+        self._cuts.save()
 
     # --- the split ---------------------------------------------------------------------------------------------------
 
