@@ -60,9 +60,11 @@ class SpeechDetector:
         if self._network is None:
             return [self._as_it_is(clip) for clip in clips]
         found = self._network.probabilities(clips)
+        # Of a clip that is not all numbers, nothing is far from anything.
+        sure = [bool(np.all(np.abs(spoken_C - SPEECH_PROBABILITY) >= _NEAR)) for spoken_C in found]
         return [
-            self._as_it_is(clip) if np.any(np.abs(spoken_C - SPEECH_PROBABILITY) < _NEAR) else spoken_C
-            for clip, spoken_C in zip(clips, found, strict=True)
+            spoken_C if is_sure else self._as_it_is(clip)
+            for clip, spoken_C, is_sure in zip(clips, found, sure, strict=True)
         ]
 
     def _as_it_is(self, clip: Array) -> Array:
