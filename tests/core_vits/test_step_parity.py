@@ -6,7 +6,7 @@ that recorded: at most 3e-6); masks, the alignment and slice positions are exact
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +33,11 @@ from core_vits.spectrogram import mel_from_linear, mel_spectrogram
 from core_vits.synthesizer import TrainingOutput
 
 TOLERANCE = 1e-5
-# Processors add up in different orders, and where a value lies within rounding of zero, leaky ReLU then takes its other
-# slope: 1e-8 instead of -1e-8 in one of 328,000 places changed gradients of that sub-discriminator by up to 2.6e-4.
-FLIPPED_TOLERANCE, NOT_FLIPPED = 1e-3, 0.8
+# Processors add up in different orders: an AMD EPYC meets what an Intel recorded to 3.1e-5, Intels to 1e-5.
+GRADIENT_TOLERANCE = 5e-5
+# And where a value lies within rounding of zero, leaky ReLU then takes its other slope: 1e-8 instead of -1e-8 in one of
+# 328,000 places changed gradients of that sub-discriminator by up to 2.6e-4.
+FLIPPED_TOLERANCE = 1e-3
 RUNS = ("minid", "minid_ms", "minid_mrd")
 
 
@@ -190,6 +192,9 @@ def test_gradients_and_the_optimizer_step_are_the_recorded_ones(shared: Path, na
     judges = [run.waveform, *([run.resolution] if run.resolution is not None else [])]
     parameters_g = list(run.synthesizer.parameters())
     parameters_d = [parameter for judge in judges for parameter in judge.parameters()]
+    parts = [
+        f"{place}.{name.split('.')[1]}" for place, judge in enumerate(judges) for name, _ in judge.named_parameters()
+    ]
     optimizer_g, optimizer_d = torch.optim.AdamW(parameters_g), torch.optim.AdamW(parameters_d)
     optimizer_g.load_state_dict(run.checkpoint["optimizer_states"][0])
     optimizer_d.load_state_dict(run.checkpoint["optimizer_states"][1])
@@ -212,12 +217,12 @@ def test_gradients_and_the_optimizer_step_are_the_recorded_ones(shared: Path, na
     assert gradient_g[noise].max() < 1e-6
 
     _assert_small(_ratios(gradient_g[~noise], arrays["grad_norm_g"][~noise]))
-    _assert_small(_ratios(gradient_d, arrays["grad_norm_d"]))
+    _assert_small(_ratios(gradient_d, arrays["grad_norm_d"]), parts)
     after_g, recorded_g = _sum_and_norm(parameters_g), arrays["after_step_g_sum_norm"]
     after_d, recorded_d = _sum_and_norm(parameters_d), arrays["after_step_d_sum_norm"]
     _assert_small(_steps(after_g[~noise], recorded_g[~noise]))
     assert np.abs(after_g[noise] - recorded_g[noise]).max() < 2 * rates[0] * run.config.hidden_channels
-    _assert_small(_steps(after_d, recorded_d))
+    _assert_small(_steps(after_d, recorded_d), parts)
     steps = [optimizer.state[group[0]]["step"] for optimizer, group in
              ((optimizer_g, parameters_g), (optimizer_d, parameters_d))]  # fmt: skip
     assert [float(count) for count in steps] == arrays["adam_step_after"].tolist()
@@ -233,7 +238,15 @@ def _steps(ours: NDArray[np.float64], recorded: NDArray[np.float64]) -> NDArray[
     return np.abs(ours - recorded).max(1) / np.maximum(recorded[:, 1], 1e-30)
 
 
-def _assert_small(differences: NDArray[np.float64]) -> None:
-    """As small as of tensors, but where another slope was taken."""
-    assert np.quantile(differences, NOT_FLIPPED) < TOLERANCE
-    assert differences.max() < FLIPPED_TOLERANCE
+def _assert_small(differences: NDArray[np.float64], parts: Sequence[str] = ()) -> None:
+    """Of nearly all parameters as small as of tensors; a few gradients are sums in which most cancels out.
+
+    Args:
+        differences: of each parameter.
+        parts: sub-discriminator of each parameter; in one of them another slope may have been taken.
+    """
+    assert differences.max() < (FLIPPED_TOLERANCE if parts else GRADIENT_TOLERANCE)
+    flipped = parts[int(differences.argmax())] if parts and differences.max() > GRADIENT_TOLERANCE else None
+    others = differences[[part != flipped for part in parts]] if parts else differences
+    assert np.quantile(others, 0.98) < TOLERANCE
+    assert others.max() < GRADIENT_TOLERANCE
