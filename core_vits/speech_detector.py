@@ -5,7 +5,7 @@ computes chunk by chunk, at a tenth of what a core can do. Here they are product
 with the weights of the same file; only the recurrent cell goes from chunk to chunk, for all clips together. What is
 decided is what the file as it is decides: where a probability comes near the threshold, the clip is heard by that.
 
-B clips, C chunks, F frames, S samples, D the state of the cell.
+B clips, C chunks, F frames, S samples, D the state of the cell, N numbers of a frame or of all gates.
 """
 
 from __future__ import annotations
@@ -182,23 +182,20 @@ class _Network:
         gates_CBN = np.zeros((max(lengths, default=0), len(clips), len(self.gate_bias)), dtype=np.float32)
         for row, clip in enumerate(order):
             if lengths[row]:
-                gates_CBN[: lengths[row], row] = self._gates(clips[clip])
+                self._hear(clips[clip], gates_CBN[: lengths[row], row])
         hidden_CBD = self._remember(gates_CBN, lengths)
         spoken_CB = _sigmoid(np.maximum(hidden_CBD, 0.0) @ self.out_weight + np.float32(self.out_bias))
         row_of = {clip: row for row, clip in enumerate(order)}
         return [spoken_CB[: lengths[row_of[clip]], row_of[clip]] for clip in range(len(clips))]
 
-    def _gates(self, clip: Array) -> Array:
-        """What a clip's chunks say to the gates of the cell [C, gates]."""
+    def _hear(self, clip: Array, gates_CN: Array) -> None:
+        """Put what a clip's chunks say to the gates of the cell into `gates_CN`."""
         windows_CS = np.lib.stride_tricks.sliding_window_view(_with_context(clip), _CONTEXT + CHUNK)[::CHUNK]
-        gates = np.empty((len(windows_CS), len(self.gate_bias)), dtype=np.float32)
         for begin in range(0, len(windows_CS), _AT_ONCE):
             x_CFN = _magnitudes(windows_CS[begin : begin + _AT_ONCE], self.basis)
             for layer in self.encoder:
                 x_CFN = layer(x_CFN)
-            np.matmul(x_CFN.reshape(-1, _STATE), self.input_weight, out=gates[begin : begin + _AT_ONCE])
-        gates += self.gate_bias
-        return gates
+            gates_CN[begin : begin + _AT_ONCE] = x_CFN.reshape(-1, _STATE) @ self.input_weight + self.gate_bias
 
     def _remember(self, gates_CBN: Array, lengths: Sequence[int]) -> Array:
         """The states of the cell [C, B, D]; the gates are input, forget, cell and output."""
